@@ -1,0 +1,1 @@
+"""The commands of design.md 1.1."""

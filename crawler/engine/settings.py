@@ -1,0 +1,31 @@
+"""[limits]: how much is done at once, and how fast each host is asked."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from crawler.fetch.settings import DailyLimits, HostLimits
+from crawler.model import Section
+
+
+class ApiLimits(HostLimits):
+    """Metadata host(s); each host has its own limiter, with these numbers."""
+
+
+class ImageLimits(HostLimits):
+    """Image hosts; each host has its own limiter, with these numbers. Site `urls` uses these."""
+
+    rate: float = Field(1, ge=0, le=100_000, description="requests a second to each host; 0 = no limit")
+    burst: int = Field(2, ge=1, le=10_000, description="requests that may go at once after a pause")
+    connections: int = Field(6, ge=1, le=1000, description="connections to each host")
+
+
+class LimitsSettings(Section):
+    """How much is done at once."""
+
+    works: int = Field(32, ge=1, le=100_000, description="works in flight: the bounded worker pool")
+    memory_mb: float = Field(256, ge=0, description="megabytes of bodies held at once, over all; 0 = no bound")
+    drain_s: float = Field(30, ge=0, description="seconds that what is in flight may take after the first Ctrl-C")
+    api: ApiLimits = ApiLimits()
+    images: ImageLimits = ImageLimits()
+    daily: DailyLimits = DailyLimits()

@@ -1,0 +1,175 @@
+"""What the log can say: facts in the past tense, one frozen class an event.
+
+An event never changes meaning; a new fact is a new event. Keys are flat (design.md 1.4). The envelope
+(`log`, `seq`, `t`, `crc`) belongs to `crawler.log.codec`. `payload` and `read_event` are inverse; unknown keys are
+ignored and an unknown event reads as None, so that an old reader survives a newer log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from crawler.model import Image, Page, WorkId
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A run began. `log` names this file for ever; `source` = {path, digest, ids}; `settings` is a digest."""
+
+    event: ClassVar[str] = "opened"
+    log: str
+    format: int
+    version: str
+    source: Mapping[str, Any]
+    settings: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A part of the ids that belong to source `digest`; written only when the log already knew another list.
+
+    `ids` for numbers: base64 of a serialized 64-bit roaring bitmap of `bit_of(id)`.
+    Lets `status` count the newest list from the log alone.
+    """
+
+    event: ClassVar[str] = "listed"
+    digest: str
+    ids: str
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """The site's answer for a work: every image it has, and its metadata."""
+
+    event: ClassVar[str] = "described"
+    id: WorkId
+    images: tuple[Image, ...]
+    work: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An image is safe on disk."""
+
+    event: ClassVar[str] = "stored"
+    id: WorkId
+    page: Page
+    path: str
+    bytes: int
+    sha256: str
+    mime: str
+    width: int | None
+    height: int | None
+    quality: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Final: there is nothing to get. `rule` only where `reason` is `filtered`."""
+
+    event: ClassVar[str] = "gone"
+    id: WorkId
+    reason: str
+    rule: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Gave up on a work (`page` None) or on one image, for now or (`permanent`) for good."""
+
+    event: ClassVar[str] = "failed"
+    id: WorkId
+    page: Page | None
+    reason: str
+    status: int | None
+    attempts: int
+    permanent: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Voided:
+    """An earlier line no longer holds: line `seq` of log `log`."""
+
+    event: ClassVar[str] = "voided"
+    log: str
+    seq: int
+    reason: str
+    id: WorkId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled:
+    """The limiter of a host changed its mind. `rate` in requests/s (0: unlimited), `until` UTC ISO 8601 or None."""
+
+    event: ClassVar[str] = "throttled"
+    host: str
+    rate: float
+    until: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A run ended. `totals` has at least listed, done, gone, failed, pending, images, bytes."""
+
+    event: ClassVar[str] = "closed"
+    reason: str
+    totals: Mapping[str, Any]
+
+
+Event = Opened | Listed | Described | Stored | Gone | Failed | Voided | Throttled | Closed
+
+
+def _image_out(image: Image) -> dict[str, Any]:
+    out: dict[str, Any] = {"page": image.page, "url": image.url}
+    if image.fallback:
+        out["fallback"] = image.fallback
+    if image.width is not None:
+        out |= {"width": image.width, "height": image.height}
+    return out
+
+
+def _image_in(raw: Mapping[str, Any]) -> Image:
+    return Image(raw["page"], raw["url"], raw.get("fallback"), raw.get("width"), raw.get("height"))
+
+
+def payload(event: Event) -> dict[str, Any]:
+    """The event as the keys of its log line, `event` first, without the envelope."""
+    out: dict[str, Any] = {"event": event.event}
+    match event:
+        case Described():
+            out |= {"id": event.id, "images": [_image_out(i) for i in event.images], "work": dict(event.work)}
+        case Voided():
+            out["line"] = {"log": event.log, "seq": event.seq}
+            out |= {"reason": event.reason} | ({} if event.id is None else {"id": event.id})
+        case _:
+            out |= {name: getattr(event, name) for name in event.__slots__}
+            if out.get("rule") == "" or out.get("detail") == "":
+                out = {k: v for k, v in out.items() if k not in ("rule", "detail") or v}
+    return out
+
+
+def _plain(cls: type[Any]) -> Callable[[Mapping[str, Any]], Any]:
+    names: tuple[str, ...] = cls.__slots__
+    return lambda raw: cls(**{name: raw[name] for name in names if name in raw})
+
+
+_READERS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+    cls.event: _plain(cls) for cls in (Opened, Listed, Stored, Gone, Failed, Throttled, Closed)
+} | {
+    "described": lambda raw: Described(raw["id"], tuple(map(_image_in, raw["images"])), raw["work"]),
+    "voided": lambda raw: Voided(raw["line"]["log"], raw["line"]["seq"], raw["reason"], raw.get("id")),
+}
+
+
+def read_event(raw: Mapping[str, Any]) -> Event | None:
+    """The event in a decoded line; None for an event this version does not know.
+
+    Raises KeyError or TypeError for a known event without one of its keys.
+    """
+    reader = _READERS.get(raw["event"])
+    return None if reader is None else reader(raw)

@@ -1,0 +1,1 @@
+"""The only door to HTTP: an exchange in, `Failure | None` out."""

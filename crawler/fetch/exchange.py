@@ -1,0 +1,73 @@
+"""The words between those who want something and the door: a request, a reply's head, and the exchange of both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from crawler.model import Failure, Lane
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One GET. `headers` are for this URL's origin; on a redirect `cross_origin` headers alone go along.
+
+    `secret` headers (the session) are sent to `url`'s origin only, never on a hop to another, and never logged.
+    `room_bytes` is what the exchange may hold in memory at once; the door counts it against limits.memory_mb.
+    """
+
+    url: str
+    lane: Lane
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    secret: Mapping[str, str] = field(default_factory=dict[str, str])
+    room_bytes: int = 512 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Status and headers of the last hop. Header names are lower-case; `length` is Content-Length, if given."""
+
+    status: int
+    headers: Mapping[str, str]
+    url: str
+    length: int | None
+
+
+class Exchange(Protocol):
+    """One thing to be had. The door calls `request` for each attempt, then `start`, `feed`…, `finish`, in that order.
+
+    Returning a Failure ends the attempt; the door decides whether there is another. `start` sees every head except
+    redirects, 429 and 503 (those the door answers itself). Exceptions raised here (disk full) go through the door.
+    """
+
+    def request(self) -> Request: ...
+    async def start(self, head: Head) -> Failure | None: ...
+    async def feed(self, chunk: bytes) -> None: ...
+    async def finish(self) -> Failure | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Had:
+    """The exchange finished well, after `attempts` tries."""
+
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class HostState:
+    """A frozen look at one host's limiter. `rate` now and `budget` as configured, requests/s (0: unlimited);
+    `blocked_s` seconds still to wait out; `requests`, `bytes`, `refused` (429/503) since start."""
+
+    host: str
+    lane: Lane
+    rate: float
+    budget: float
+    blocked_s: float
+    in_flight: int
+    waiting: int
+    requests: int
+    bytes: int
+    refused: int
+    latency_s: float | None
+    reason: str

@@ -1,0 +1,1 @@
+"""The append-only log: codec, lock, repair, replay, group commit."""

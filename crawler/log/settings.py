@@ -1,0 +1,13 @@
+"""[log]: how often lines are made durable."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from crawler.model import Section
+
+
+class LogSettings(Section):
+    """How often lines are made durable."""
+
+    commit_ms: int = Field(200, ge=1, le=60_000, description="milliseconds between commits (one fsync each)")

@@ -1,0 +1,1 @@
+"""Where ids come from: a stream, never a list in memory."""

@@ -1,0 +1,69 @@
+"""How a run is told to stop: exceptions that mean stop, and the gate that lets waiting tasks go home."""
+
+from __future__ import annotations
+
+import asyncio
+
+
+class Stop(Exception):
+    """The run must stop: `code` is the exit code (design.md 1.1), `reason` the `closed` line's, the text is for people.
+
+    The text says what happened, what the program does now and what the user can do.
+    """
+
+    code = 1
+    reason = "error"
+
+
+class SessionRefused(Stop):
+    """The site refused the session (401): nothing more is asked."""
+
+    code, reason = 5, "session_refused"
+
+
+class Blocked(Stop):
+    """The site blocks us: a challenge, or refusal after refusal. Never worked around."""
+
+    code, reason = 6, "blocked"
+
+
+class StorageFailed(Stop):
+    """A write, fsync or rename failed, or there is too little room. Never retried in this process."""
+
+    code, reason = 7, "storage"
+
+
+class Draining(Exception):
+    """Raised out of `Gate` waits while the run drains: the task goes home, what it wanted stays pending."""
+
+
+class Gate:
+    """Every wait for permission goes through here, so that a drain ends them all at once."""
+
+    def __init__(self) -> None:
+        self._closed = asyncio.Event()
+
+    @property
+    def closed(self) -> bool:
+        return self._closed.is_set()
+
+    def close(self) -> None:
+        """From now on `check` and `sleep` raise Draining; sleepers wake at once."""
+        self._closed.set()
+
+    def check(self) -> None:
+        """Raises Draining when the gate is closed."""
+        if self._closed.is_set():
+            raise Draining
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep; raises Draining at once when the gate is, or becomes, closed."""
+        self.check()
+        if seconds <= 0:
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await self._closed.wait()
+        except TimeoutError:
+            return
+        raise Draining

@@ -1,0 +1,1 @@
+"""Watching a run: pulls snapshots or reads the log; never steers."""
