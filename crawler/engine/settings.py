@@ -15,17 +15,19 @@ class ApiLimits(HostLimits):
 class ImageLimits(HostLimits):
     """Image hosts; each host has its own limiter, with these numbers. Site `urls` uses these."""
 
-    rate: float = Field(1, ge=0, le=100_000, description="requests a second to each host; 0 = no limit")
-    burst: int = Field(2, ge=1, le=10_000, description="requests that may go at once after a pause")
-    connections: int = Field(6, ge=1, le=1000, description="connections to each host")
+    rate: float = Field(default=1, ge=0, le=100_000, description="requests a second to each host; 0 = no limit")
+    burst: int = Field(default=2, ge=1, le=10_000, description="requests that may go at once after a pause")
+    connections: int = Field(default=6, ge=1, le=1000, description="connections to each host")
 
 
 class LimitsSettings(Section):
     """How much is done at once."""
 
-    works: int = Field(32, ge=1, le=100_000, description="works in flight: the bounded worker pool")
-    memory_mb: float = Field(256, ge=0, description="megabytes of bodies held at once, over all; 0 = no bound")
-    drain_s: float = Field(30, ge=0, description="seconds that what is in flight may take after the first Ctrl-C")
+    works: int = Field(default=32, ge=1, le=100_000, description="works in flight: the bounded worker pool")
+    memory_mb: float = Field(default=256, ge=0, description="megabytes of bodies held at once, over all; 0 = no bound")
+    drain_s: float = Field(
+        default=30, ge=0, description="seconds that what is in flight may take after the first Ctrl-C"
+    )
     api: ApiLimits = ApiLimits()
     images: ImageLimits = ImageLimits()
     daily: DailyLimits = DailyLimits()

@@ -12,32 +12,34 @@ from crawler.model import Section
 class HostLimits(Section):
     """The budget of each host of a lane."""
 
-    rate: float = Field(0.6, ge=0, le=100_000, description="requests a second to each host; 0 = no limit")
-    burst: int = Field(1, ge=1, le=10_000, description="requests that may go at once after a pause")
-    connections: int = Field(2, ge=1, le=1000, description="connections to each host")
-    adaptive: bool = Field(True, description="slow down on 429/503/timeouts, find the way back up to `rate`, never above")
+    rate: float = Field(default=0.6, ge=0, le=100_000, description="requests a second to each host; 0 = no limit")
+    burst: int = Field(default=1, ge=1, le=10_000, description="requests that may go at once after a pause")
+    connections: int = Field(default=2, ge=1, le=1000, description="connections to each host")
+    adaptive: bool = Field(
+        default=True, description="slow down on 429/503/timeouts, find the way back up to `rate`, never above"
+    )
 
 
 class DailyLimits(Section):
     """Budgets over a rolling 24 h, remembered across restarts; 0 = none."""
 
-    requests: int = Field(0, ge=0, description="requests in any 24 h; 0 = no limit")
-    gb: float = Field(0, ge=0, description="gigabytes in any 24 h; 0 = no limit")
+    requests: int = Field(default=0, ge=0, description="requests in any 24 h; 0 = no limit")
+    gb: float = Field(default=0, ge=0, description="gigabytes in any 24 h; 0 = no limit")
 
 
 class NetworkSettings(Section):
     """How hosts are reached."""
 
-    connect_s: float = Field(10, gt=0, le=600, description="seconds to connect, TLS included")
-    idle_s: float = Field(30, gt=0, le=3600, description="seconds without a byte")
-    min_kb_s: float = Field(1, ge=0, description="slower than this over 30 s is a stall")
-    max_body_mb: float = Field(256, gt=0, description="largest body taken")
-    max_redirects: int = Field(5, ge=0, le=20, description="redirects followed for one request")
-    proxy: str = Field("", description="http://host:port; empty = none (environment variables are not read)")
-    user_agent: str = Field("", description="default: Mozilla/5.0 (compatible; crawler/VERSION)")
-    robots: Literal["obey", "ignore"] = Field("obey", description="obey | ignore robots.txt of each host")
-    ca_file: str = Field("", description="trust this CA in addition")
+    connect_s: float = Field(default=10, gt=0, le=600, description="seconds to connect, TLS included")
+    idle_s: float = Field(default=30, gt=0, le=3600, description="seconds without a byte")
+    min_kb_s: float = Field(default=1, ge=0, description="slower than this over 30 s is a stall")
+    max_body_mb: float = Field(default=256, gt=0, description="largest body taken")
+    max_redirects: int = Field(default=5, ge=0, le=20, description="redirects followed for one request")
+    proxy: str = Field(default="", description="http://host:port; empty = none (environment variables are not read)")
+    user_agent: str = Field(default="", description="default: Mozilla/5.0 (compatible; crawler/VERSION)")
+    robots: Literal["obey", "ignore"] = Field(default="obey", description="obey | ignore robots.txt of each host")
+    ca_file: str = Field(default="", description="trust this CA in addition")
     resolve: dict[str, str] = Field(
         default_factory=dict, description='"host" = "ip:port": connect there, TLS name and Host unchanged'
     )
-    allow_private: tuple[str, ...] = Field((), description="private networks that may be reached, as CIDR")
+    allow_private: tuple[str, ...] = Field(default=(), description="private networks that may be reached, as CIDR")

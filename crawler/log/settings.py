@@ -10,4 +10,4 @@ from crawler.model import Section
 class LogSettings(Section):
     """How often lines are made durable."""
 
-    commit_ms: int = Field(200, ge=1, le=60_000, description="milliseconds between commits (one fsync each)")
+    commit_ms: int = Field(default=200, ge=1, le=60_000, description="milliseconds between commits (one fsync each)")

@@ -12,8 +12,12 @@ from crawler.model import Section
 class SiteSettings(Section):
     """Which site, which rendition, which session."""
 
-    name: Literal["pixiv", "urls"] = Field("pixiv", description="pixiv | urls (a plain list of image URLs, any host)")
-    quality: Literal["original", "regular", "small", "thumb"] = Field("original", description="rendition to fetch")
-    fallback: bool = Field(True, description="original broken for good: take `regular`, recorded as such")
-    session_file: str = Field("", description="file holding the value of PHPSESSID, mode 0600")
-    session: SecretStr = Field(SecretStr(""), description="only from the environment: CRAWLER_SITE__SESSION")
+    name: Literal["pixiv", "urls"] = Field(
+        default="pixiv", description="pixiv | urls (a plain list of image URLs, any host)"
+    )
+    quality: Literal["original", "regular", "small", "thumb"] = Field(
+        default="original", description="rendition to fetch"
+    )
+    fallback: bool = Field(default=True, description="original broken for good: take `regular`, recorded as such")
+    session_file: str = Field(default="", description="file holding the value of PHPSESSID, mode 0600")
+    session: SecretStr = Field(default=SecretStr(""), description="only from the environment: CRAWLER_SITE__SESSION")

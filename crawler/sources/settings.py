@@ -12,7 +12,11 @@ from crawler.model import Section
 class SourceSettings(Section):
     """Where ids come from."""
 
-    kind: Literal["ids", "pairs", "urls"] = Field("ids", description="ids | pairs | urls")
-    path: str | tuple[str, ...] = Field("", description='a file, a list of files, or "-" for standard input')
-    column: str = Field("", description="csv: header name or 0-based number; empty: every column of a pair list, else the first")
-    key_column: str = Field("", description="urls: take the identity from this column instead of the URL's digest")
+    kind: Literal["ids", "pairs", "urls"] = Field(default="ids", description="ids | pairs | urls")
+    path: str | tuple[str, ...] = Field(default="", description='a file, a list of files, or "-" for standard input')
+    column: str = Field(
+        default="", description="csv: header name or 0-based number; empty: every column of a pair list, else the first"
+    )
+    key_column: str = Field(
+        default="", description="urls: take the identity from this column instead of the URL's digest"
+    )

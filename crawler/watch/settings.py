@@ -12,5 +12,7 @@ from crawler.model import Section
 class UiSettings(Section):
     """What is shown while a run is on."""
 
-    progress: Literal["auto", "rich", "plain", "json", "none"] = Field("auto", description="auto | rich | plain | json | none")
-    page_port: int = Field(0, ge=0, le=65535, description="live page and /metrics on 127.0.0.1; 0 = off")
+    progress: Literal["auto", "rich", "plain", "json", "none"] = Field(
+        default="auto", description="auto | rich | plain | json | none"
+    )
+    page_port: int = Field(default=0, ge=0, le=65535, description="live page and /metrics on 127.0.0.1; 0 = off")
