@@ -144,18 +144,6 @@ class Absent:
     rule: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Blob:
-    """What the bytes of an image turned out to be. `width` and `height` from the bytes, null where they tell none."""
-
-    bytes: int
-    sha256: str
-    mime: str
-    ext: str
-    width: int | None
-    height: int | None
-
-
 def bit_of(id: WorkId) -> int:
     """The number that stands for an id in a bitmap: the id itself, or 64 bits of a digest for a string."""
     if isinstance(id, int):

@@ -51,6 +51,10 @@ class Gate:
         """From now on `check` and `sleep` raise Draining; sleepers wake at once."""
         self._closed.set()
 
+    async def wait(self) -> None:
+        """Wait until the gate is closed."""
+        await self._closed.wait()
+
     def check(self) -> None:
         """Raises Draining when the gate is closed."""
         if self._closed.is_set():

@@ -2,35 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from crawler.model import Blob, Page, WorkId
+from crawler.model import Page, WorkId
 
 
 @dataclass(frozen=True, slots=True)
-class Resumable:
-    """What a part already holds: bytes from its start, of this URL, under this validator (an If-Range value)."""
+class Held:
+    """What a part already holds: `bytes` from the start of `url`, as it was under `validator` (an If-Range value)."""
 
     bytes: int
     url: str
     validator: str
-    head: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A file that has its final name: path relative to the output folder, size, SHA-256 in lower-case hex."""
+
+    path: str
+    bytes: int
+    sha256: str
 
 
 class Part(Protocol):
-    """One image being written. Digest and size are kept while writing. Raises StorageFailed."""
+    """One image being written; size and digest are kept along the way. Every method raises StorageFailed.
 
-    resumable: Resumable | None
+    begin: start anew with nothing. resume: go on after what is held. write: append. pause: an attempt ended, what is
+    written may be gone on from. keep: give it its final name, durably. leave: for another run. drop: forget it.
+    """
 
-    async def begin(self, url: str, validator: str, *, keep: bool) -> None: ...
+    held: Held | None
+
+    async def begin(self, url: str, validator: str) -> None: ...
     async def write(self, chunk: bytes) -> None: ...
-    async def store(self, blob: Blob) -> str: ...
+    def pause(self) -> None: ...
+    async def keep(self, ext: str) -> Kept: ...
     async def leave(self) -> None: ...
     async def drop(self) -> None: ...
+    def reread(self) -> AsyncIterator[bytes]: ...
 
 
 class Sink(Protocol):
     """A place for images."""
 
     async def part(self, id: WorkId, page: Page) -> Part: ...
+    def free_bytes(self) -> int: ...

@@ -1,0 +1,87 @@
+"""Builds the graph of objects of a run from its settings: the one place where everything meets."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+import uvloop
+
+from crawler.cli.loading import Loaded
+from crawler.engine.run import Attendant, Outcome, Rooms, Run
+from crawler.model import Absent, Description, Work
+from crawler.rules.filter import refusal
+from crawler.settings import Settings
+from crawler.sites.pixiv import Pixiv
+from crawler.sites.site import Site
+from crawler.sites.urls import Urls
+from crawler.sources.reader import Item, open_source
+from crawler.cli.talk import Talk
+
+
+def settings_digest(settings: Settings) -> str:
+    """A digest of what a run obeys, without secrets: SHA-256 in hex."""
+    raw = settings.model_dump(mode="json", exclude={"site": {"session"}})
+    return hashlib.sha256(orjson.dumps(raw, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def build_run(loaded: Loaded, talk: Talk) -> Run:
+    """The run that these settings describe."""
+    settings = loaded.settings
+
+    def accept(work: Work) -> Absent | None:
+        rule = refusal(work, settings.filter)
+        return Absent("filtered", rule) if rule else None
+
+    urls = Urls()
+    site: Site = urls if settings.site.name == "urls" else Pixiv(settings.site, loaded.session, accept)
+
+    def describe_url(item: Item) -> Description | None:
+        return None if item.url is None else urls.description(str(item.id), item.url)
+
+    async def source(spool: Path) -> Any:
+        return await asyncio.to_thread(open_source, settings.source, spool)
+
+    rooms = Rooms(
+        output=settings.output,
+        limits=settings.limits,
+        network=settings.network,
+        retry=settings.retry,
+        log=settings.log,
+        quality=settings.site.quality if settings.site.name == "pixiv" else "original",
+        digest=settings_digest(settings),
+    )
+    return Run(rooms, site, source, describe_url, talk.counted)
+
+
+def conduct(run: Run, talk: Talk, attendants: Sequence[Attendant]) -> Outcome | int:
+    """Run to the end on uvloop. First SIGINT or SIGTERM drains, a second stops now (then: the exit code alone)."""
+
+    async def main() -> Outcome:
+        loop = asyncio.get_running_loop()
+        this = asyncio.current_task()
+        assert this is not None
+        caught: list[int] = []
+
+        def on_signal(number: int) -> None:
+            caught.append(number)
+            if len(caught) == 1:
+                talk.draining()
+                run.drain("interrupted", 128 + number)
+            else:
+                this.cancel()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, on_signal, number)
+        return await run.go(attendants)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        try:
+            return runner.run(main())
+        except asyncio.CancelledError:
+            return 130

@@ -1,0 +1,59 @@
+"""`crawler run CONFIG`: the main job; run again, and it goes on where it stopped."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+from pathlib import Path
+
+from crawler.cli.flags import add_setting_flags, flag_values
+from crawler.cli.loading import Loaded, load
+from crawler.cli.talk import Talk
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `run`."""
+    add_setting_flags(parser)
+    parser.add_argument("--dry-run", action="store_true", help="say what would run, ask nothing (= crawler plan)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit codes as in design.md 1.1."""
+    if args.dry_run:
+        from crawler.cli import plan
+
+        return plan.run(args)
+    loaded = load(Path(args.config) if args.config else None, flag_values(args), os.environ)
+    return execute(loaded, Talk(quiet=args.quiet))
+
+
+def execute(loaded: Loaded, talk: Talk) -> int:
+    """Run with a display as configured, then say how it ended; the exit code."""
+    from crawler.cli.assembly import build_run, conduct
+    from crawler.engine.run import Attendant, Pull
+    from crawler.watch.show import watch
+    from crawler.watch.status_file import keep_status
+    from crawler.watch.summary import print_summary
+
+    ui = loaded.settings.ui
+    directory = Path(loaded.settings.output.dir)
+
+    async def screen(pull: Pull, done: asyncio.Event) -> None:
+        await watch(ui.progress, pull, done)
+
+    async def status(pull: Pull, done: asyncio.Event) -> None:
+        await keep_status(directory / "status.json", pull, done)
+
+    attendants: list[Attendant] = [status] if talk.quiet else [screen, status]
+    outcome = conduct(build_run(loaded, talk), talk, attendants)
+    if isinstance(outcome, int):
+        talk.warn("Stopped at once; what was in flight is fetched again by the next run.")
+        return outcome
+    for warning in outcome.warnings:
+        talk.warn(warning)
+    if outcome.text:
+        talk.warn(outcome.text)
+    if outcome.reason != "source" and not talk.quiet:
+        print_summary(outcome.snapshot, outcome.code, outcome.reason, directory)
+    return outcome.code

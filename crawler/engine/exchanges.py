@@ -1,0 +1,139 @@
+"""What the engine wants from hosts: the answer to a question, and the bytes of an image."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+from crawler.fetch.exchange import Head, Request
+from crawler.model import Absent, Description, Failure, Kind
+from crawler.rules.media import Inspector, Media
+from crawler.sinks.sink import Part
+from crawler.sites.site import Ask
+
+ANSWER_BYTES = 8 * 1024 * 1024
+"""No metadata body is larger (pixiv.md 1.1: 7 to 30 KB)."""
+
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+
+
+class Question:
+    """An Exchange that puts one question of a site and reads the whole reply."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+        self._body = bytearray()
+        self._status = 0
+        self._type = ""
+        self.answer: Ask | Description | Absent | None = None
+
+    def request(self) -> Request:
+        return self._ask.request()
+
+    async def start(self, head: Head) -> Failure | None:
+        self._body.clear()
+        self._status, self._type = head.status, head.headers.get("content-type", "")
+        return None
+
+    async def feed(self, chunk: bytes) -> None:
+        if len(self._body) <= ANSWER_BYTES:
+            self._body += chunk
+
+    async def finish(self) -> Failure | None:
+        if len(self._body) > ANSWER_BYTES:
+            return Failure(Kind.TOO_LARGE, f"metadata of more than {ANSWER_BYTES} bytes", self._status)
+        answer = self._ask.read(self._status, self._type, bytes(self._body))
+        if isinstance(answer, Failure):
+            return answer
+        self.answer = answer
+        return None
+
+
+class Download:
+    """An Exchange that brings one image into a part: resumed by Range where that is safe, anew where it is not.
+
+    Range goes with If-Range (RFC 9110 13.1.5), so that a file which changed meanwhile comes whole. Bytes are checked
+    as they stream; `media` says what they are once `finish` found nothing wrong.
+    """
+
+    def __init__(self, part: Part, request: Request) -> None:
+        self._part = part
+        self._request = request
+        self._inspector: Inspector | None = None
+        self._total: int | None = None
+        self._size = 0
+        self.media: Media | None = None
+
+    def request(self) -> Request:
+        if self._inspector is not None:  # an attempt came before: offer what it brought to this one
+            self._part.pause()
+        held = self._part.held
+        if held is None or held.url != self._request.url:
+            return self._request
+        ranged = {**self._request.headers, "Range": f"bytes={held.bytes}-", "If-Range": held.validator}
+        return replace(self._request, headers=ranged)
+
+    async def start(self, head: Head) -> Failure | None:
+        if head.status == 206:
+            return await self._go_on(head)
+        if head.status == 200:
+            await self._part.begin(self._request.url, validator_of(head.headers))
+            self._inspector, self._size, self._total = Inspector(), 0, head.length
+            return None
+        if head.status == 416:
+            await self._part.drop()
+            return Failure(Kind.RANGE, "the host has fewer bytes than we hold; starting anew", 416)
+        return refusal_of(head.status)
+
+    async def _go_on(self, head: Head) -> Failure | None:
+        held = self._part.held
+        match = _CONTENT_RANGE.fullmatch(head.headers.get("content-range", "").strip())
+        if held is None or match is None or int(match[1]) != held.bytes:
+            await self._part.drop()
+            return Failure(Kind.RANGE, "the host sent another range than was asked; starting anew", 206)
+        if self._inspector is None or self._size != held.bytes:  # left by an earlier run
+            self._inspector = Inspector()
+            async for block in self._part.reread():
+                self._inspector.feed(block)
+            self._size = held.bytes
+        self._total = None if match[3] == "*" else int(match[3])
+        return None
+
+    async def feed(self, chunk: bytes) -> None:
+        assert self._inspector is not None
+        self._inspector.feed(chunk)
+        self._size += len(chunk)
+        await self._part.write(chunk)
+
+    async def finish(self) -> Failure | None:
+        assert self._inspector is not None
+        if self._total is not None and self._size != self._total:
+            return Failure(Kind.TRUNCATED, f"{self._size} bytes came of {self._total}")
+        media = self._inspector.finish()
+        if isinstance(media, Failure):
+            if media.kind is not Kind.TRUNCATED or self._total is not None:
+                # A whole body that is wrong stays wrong: nothing in it is worth going on from.
+                await self._part.drop()
+            return media
+        self.media = media
+        return None
+
+
+def validator_of(headers: Mapping[str, str]) -> str:
+    """What may stand in If-Range: a strong ETag, else Last-Modified, else nothing."""
+    etag = headers.get("etag", "")
+    if etag.startswith('"'):
+        return etag
+    return headers.get("last-modified", "")
+
+
+def refusal_of(status: int) -> Failure:
+    """An image host's status other than 200, 206, 416 and redirects, as a Failure."""
+    if status in (404, 410):
+        return Failure(Kind.NOT_FOUND, "no such file", status)
+    if status == 403:
+        return Failure(Kind.FORBIDDEN, "the image host refuses", status)
+    if status >= 500:
+        return Failure(Kind.SERVER_ERROR, f"the image host says {status}", status)
+    return Failure(Kind.STATUS, f"the image host says {status}", status)

@@ -1,0 +1,339 @@
+"""A run from its source to its last log line: the one place where tasks are owned and a run is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from crawler import __version__
+from crawler.engine.settings import LimitsSettings
+from crawler.engine.work import Counters, Tools, crawl
+from crawler.events import Closed, Failed, Gone, Opened, Stored, Throttled
+from crawler.fetch.door import Door
+from crawler.fetch.settings import NetworkSettings
+from crawler.log.settings import LogSettings
+from crawler.log.writer import Log
+from crawler.model import Description
+from crawler.progress import Note, Snapshot
+from crawler.rules.replay import Totals, listed_events
+from crawler.rules.settings import RetrySettings
+from crawler.sinks.folder import Folder
+from crawler.sinks.settings import OutputSettings
+from crawler.sites.site import Site
+from crawler.sources.reader import Census, Item, Source
+from crawler.stop import Draining, Gate, Stop, StorageFailed
+
+LOG_FORMAT = 1
+TOTALS_EVERY_S = 0.5
+ROOM_EVERY_S = 1.0
+
+Pull = Callable[[], Snapshot]
+Attendant = Callable[[Pull, asyncio.Event], Awaitable[None]]
+"""Something that watches a run: given where to pull snapshots and an event that is set at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """The settings that the engine hands on, and a digest of all settings for the log."""
+
+    output: OutputSettings
+    limits: LimitsSettings
+    network: NetworkSettings
+    retry: RetrySettings
+    log: LogSettings
+    quality: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended: exit code (design.md 1.1), the `closed` line's reason, words for the user, the last picture."""
+
+    code: int
+    reason: str
+    text: str
+    snapshot: Snapshot
+    warnings: tuple[str, ...] = ()
+
+
+class Run:
+    """One run of a crawl into one folder.
+
+    `describe_url` turns an item of site `urls` into its description; `counted` is told of the counting pass and how
+    many of its ids the log does not know, before the first request.
+    """
+
+    def __init__(
+        self,
+        rooms: Rooms,
+        site: Site,
+        source: Callable[[Path], Awaitable[Source]],
+        describe_url: Callable[[Item], Description | None],
+        counted: Callable[[Census, int], None],
+    ) -> None:
+        self._rooms = rooms
+        self._site = site
+        self._open_source = source
+        self._describe_url = describe_url
+        self._counted = counted
+        self._root = Path(rooms.output.dir)
+        self._gate = Gate()
+        self._counters = Counters()
+        self._stopped: tuple[int, str, str] | None = None
+        self._phase = "starting"
+        self._began = self._began_t = 0.0
+        self._log: Log | None = None
+        self._door: Door | None = None
+        self._census: Census | None = None
+        self._totals: Totals | None = None
+        self._totals_at = 0.0
+        self._notes: deque[Note] = deque(maxlen=200)
+        self._works: set[asyncio.Task[None]] = set()
+        self._images: set[asyncio.Task[None]] = set()
+
+    # -- what others ask of a run -----------------------------------------------------------------
+
+    @property
+    def census(self) -> Census | None:
+        """What the counting pass found, once it is over."""
+        return self._census
+
+    def drain(self, reason: str, code: int, text: str = "") -> None:
+        """Admit nothing more, let what is on the wire finish, then end with `code`. The first reason stands."""
+        if self._stopped is None:
+            self._stopped = (code, reason, text)
+        if self._phase == "crawling":
+            self._phase = "draining"
+        self._gate.close()
+
+    def snapshot(self) -> Snapshot:
+        """The run at this moment."""
+        totals = self._count()
+        door = self._door
+        counters = self._counters
+        return Snapshot(
+            t=time.time(),
+            elapsed_s=asyncio.get_running_loop().time() - self._began if self._began else 0.0,
+            phase=self._phase,
+            listed=totals.listed,
+            done=totals.done,
+            gone=totals.gone,
+            failed=totals.failed,
+            pending=totals.pending,
+            in_flight=counters.in_flight,
+            images=totals.images,
+            bytes=totals.bytes,
+            new_images=counters.images,
+            new_bytes=counters.bytes,
+            new_works=counters.works,
+            expected_images=totals.expected_images,
+            failed_images=totals.failed_images_permanent + totals.failed_images_temporary,
+            requests=door.requests if door else 0,
+            retries=door.retries if door else 0,
+            reasons=totals.reasons,
+            hosts=door.hosts() if door else (),
+            notes=tuple(self._notes),
+            directory=str(self._root),
+            stopping=self._stopped[1] if self._stopped else "",
+        )
+
+    # -- the run -----------------------------------------------------------------------------------
+
+    async def go(self, attendants: Sequence[Attendant] = ()) -> Outcome:
+        """Run to the end. Raises InUse, LogDamaged, SourceError and StorageFailed before the first request."""
+        self._began = asyncio.get_running_loop().time()
+        self._phase = "replaying"
+        log = self._log = await Log.open(self._root, self._rooms.log, sync=self._rooms.output.durability == "fsync")
+        try:
+            self._phase = "counting"
+            source = await self._open_source(self._root / ".crawl")
+            census = self._census = await source.count()
+            self._counted(census, self._count().pending)
+            if census.hopeless:
+                return self._end(2, "source", "")
+            await self._note_opening(log, source, census)
+            code, reason, text = await self._crawl_all(log, source, attendants)
+            self._totals_at = 0.0
+            outcome = self._end(code, reason, text)
+            totals = replace(self._count(), reasons={})
+            log.note(Closed(reason, {name: getattr(totals, name) for name in CLOSED_TOTALS}))
+            await log.commit()
+            return replace(outcome, warnings=tuple(log.warnings))
+        finally:
+            self._phase = "done"
+            await log.close()
+
+    async def _note_opening(self, log: Log, source: Source, census: Census) -> None:
+        known = log.state.source
+        if known is not None and known.get("digest") != census.digest:
+            for part in listed_events(census.digest, census.bitmap):
+                log.note(part)
+                await log.room()
+        origin = {"path": source.path, "digest": census.digest, "ids": census.ids}
+        log.note(Opened(log.id, LOG_FORMAT, __version__, origin, self._rooms.digest))
+        await log.commit()
+
+    async def _crawl_all(self, log: Log, source: Source, attendants: Sequence[Attendant]) -> tuple[int, str, str]:
+        done = asyncio.Event()
+        sink = Folder(self._root, sync=self._rooms.output.durability == "fsync")
+        lanes = {"api": self._rooms.limits.api, "images": self._rooms.limits.images}
+        door = Door(
+            self._rooms.network,
+            lanes,
+            self._rooms.retry,
+            self._rooms.limits.memory_mb,
+            self._gate,
+            on_throttle=self._throttled,
+        )
+        try:
+            async with door, asyncio.TaskGroup() as group:
+                self._door = door
+                spawn = partial(self._spawn, group)
+                tools = Tools(self._site, door, sink, log, self._rooms.quality, self._stop, spawn, self._counters)
+                helpers = [group.create_task(log.run()), group.create_task(self._deadline())]
+                watchers = [group.create_task(attend(attendant, self.snapshot, done)) for attendant in attendants]
+                self._phase = "crawling"
+                await self._feed(group, source, sink, tools)
+                while self._works:
+                    await asyncio.wait(self._works)
+                self._phase = "closing"
+                await log.commit()
+                self._totals_at = 0.0
+                for helper in helpers:
+                    helper.cancel()
+                done.set()
+                for watcher in watchers:
+                    await watcher
+        except* StorageFailed as failures:
+            first = first_of(failures)
+            self._stopped = (StorageFailed.code, StorageFailed.reason, str(first))
+            done.set()
+        return self._stopped or (*self._verdict(), "")
+
+    async def _feed(self, group: asyncio.TaskGroup, source: Source, sink: Folder, tools: Tools) -> None:
+        """Admit works one by one, never more than limits.works, never reading the source ahead."""
+        slots = asyncio.Semaphore(self._rooms.limits.works)
+        closing = group.create_task(self._gate.wait())
+        checked_at = 0.0
+        loop = asyncio.get_running_loop()
+        for count, item in enumerate(source.items()):
+            todo = tools.log.state.todo(item.id)
+            if todo is None:
+                if count % 256 == 0:
+                    await asyncio.sleep(0)  # a long finished prefix must not hold the loop
+                    if self._gate.closed:
+                        break
+                continue
+            if slots.locked():
+                slot = group.create_task(take(slots))
+                await asyncio.wait((slot, closing), return_when=asyncio.FIRST_COMPLETED)
+                if not slot.done():
+                    slot.cancel()
+            else:
+                await slots.acquire()
+            if self._gate.closed:
+                break
+            if loop.time() - checked_at >= ROOM_EVERY_S:
+                checked_at = loop.time()
+                self._check_room(sink)
+                if self._gate.closed:
+                    break
+            await tools.log.room()
+            self._counters.in_flight += 1
+            task = group.create_task(crawl(item.id, todo, self._describe_url(item), tools))
+            self._works.add(task)
+            task.add_done_callback(lambda task: self._finished(task, slots))
+            # Let it start: tasks that are ready run between two admissions, so the loop stays fair to downloads.
+            await asyncio.sleep(0)
+        closing.cancel()
+
+    def _spawn(self, group: asyncio.TaskGroup, image: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = group.create_task(image)
+        self._images.add(task)
+        task.add_done_callback(self._images.discard)
+        return task
+
+    def _finished(self, task: asyncio.Task[None], slots: asyncio.Semaphore) -> None:
+        self._works.discard(task)
+        self._counters.in_flight -= 1
+        self._counters.works += 1
+        slots.release()
+
+    def _check_room(self, sink: Folder) -> None:
+        reserve = self._rooms.output.reserve_mb * 1_000_000
+        free = sink.free_bytes()
+        if free < reserve:
+            self._stop(
+                StorageFailed(
+                    f"only {free / 1e6:.0f} MB are free under {self._root}, less than output.reserve_mb = "
+                    f"{self._rooms.output.reserve_mb}. What was in flight is finished. Make room and run the same "
+                    "command again: it goes on where it stopped."
+                )
+            )
+
+    def _stop(self, stop: Stop) -> None:
+        self.drain(stop.reason, stop.code, str(stop))
+
+    async def _deadline(self) -> None:
+        """After a drain began, what is still in flight has limits.drain_s; then it is cancelled and stays pending."""
+        await self._gate.wait()
+        await asyncio.sleep(self._rooms.limits.drain_s)
+        for task in (*self._works, *self._images):
+            task.cancel()
+
+    def _throttled(self, host: str, rate: float, until: str | None, reason: str) -> None:
+        if self._log is not None:
+            self._log.note(Throttled(host, rate, until, reason))
+            words = f"{reason}; " + (f"waiting until {until}" if until else f"now {rate:g} requests/s")
+            self._notes.append(Note(time.time(), "throttled", host, words))
+
+    # -- the books ---------------------------------------------------------------------------------
+
+    def _verdict(self) -> tuple[int, str]:
+        totals = self._count()
+        if totals.failed_images_temporary or totals.failed_works_temporary or totals.pending:
+            return 4, "finished"
+        if totals.failed_images_permanent or totals.failed_works_permanent:
+            return 3, "finished"
+        return 0, "finished"
+
+    def _end(self, code: int, reason: str, text: str) -> Outcome:
+        return Outcome(code, reason, text, replace(self.snapshot(), phase="done", in_flight=0))
+
+    def _count(self) -> Totals:
+        now = asyncio.get_running_loop().time()
+        if self._totals is None or now - self._totals_at >= TOTALS_EVERY_S:
+            state = self._log.state if self._log else None
+            if state is None:
+                return Totals()
+            self._totals = state.totals(self._census.bitmap if self._census else None)
+            self._totals_at = now
+        return self._totals
+
+
+CLOSED_TOTALS = ("listed", "done", "gone", "failed", "pending", "images", "bytes")
+
+
+async def take(slots: asyncio.Semaphore) -> None:
+    """Semaphore.acquire as a task that can be waited for beside another."""
+    await slots.acquire()
+
+
+async def attend(attendant: Attendant, pull: Pull, done: asyncio.Event) -> None:
+    """A watcher that cannot write (its terminal went away) leaves; the crawl goes on."""
+    try:
+        await attendant(pull, done)
+    except OSError:
+        return
+
+
+def first_of(group: BaseExceptionGroup[StorageFailed]) -> StorageFailed:
+    """The first exception in a group, however deep."""
+    inner = group.exceptions[0]
+    return first_of(inner) if isinstance(inner, BaseExceptionGroup) else inner

@@ -1,0 +1,229 @@
+"""A folder as the place for images: written aside, made durable, then renamed; no partial file has a final name.
+
+Order of durability: write, fsync(file), rename, fsync(folder). The caller writes the log line after `keep` returns.
+A body that fits one buffer costs one thread hop in all; larger ones are appended a buffer at a time, so that memory
+does not know how long a body is. Measured (perf.md): a hop for each 64 KiB chunk costs half as much again as the
+whole fetch, one hop for each image is within the noise.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiofiles
+import orjson
+from aiofiles.os import wrap
+
+from crawler.model import Page, WorkId, bit_of
+from crawler.rules.naming import image_path
+from crawler.sinks.sink import Held, Kept
+from crawler.stop import StorageFailed
+
+BUFFER_BYTES = 256 * 1024
+"""What a part holds in memory before it goes to the disk."""
+
+T = TypeVar("T")
+
+
+class Folder:
+    """Images under `root/images`, parts under `root/.crawl/parts`. `sync` False leaves out every fsync."""
+
+    def __init__(self, root: Path, *, sync: bool) -> None:
+        self.root = root
+        self.sync = sync
+        self.parts = root / ".crawl" / "parts"
+        self.parts.mkdir(parents=True, exist_ok=True)
+        self._known: set[str] = set()
+
+    async def part(self, id: WorkId, page: Page) -> FolderPart:
+        """The part for one image, with what an earlier run left of it if that can be trusted."""
+        part = FolderPart(self, id, page)
+        await part.look()
+        return part
+
+    def free_bytes(self) -> int:
+        """Bytes that an ordinary user may still write."""
+        stat = os.statvfs(self.root)
+        return stat.f_bavail * stat.f_frsize
+
+    def place(self, source: Path, relative: str) -> None:
+        """Give a durable file its final name, and make the name durable. Blocking."""
+        target = self.root / relative
+        if target.parent.name not in self._known:
+            self._make(target.parent)
+        os.replace(source, target)
+        if self.sync:
+            sync_folder(target.parent)
+
+    def _make(self, folder: Path) -> None:
+        missing = [f for f in (folder, *folder.parents) if not f.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        if self.sync:
+            for made in missing:
+                sync_folder(made.parent)
+        self._known.add(folder.name)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable. Blocking; raises OSError."""
+    handle = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+class FolderPart:
+    """One image on its way into a folder. See `sinks.sink.Part`."""
+
+    def __init__(self, folder: Folder, id: WorkId, page: Page) -> None:
+        self._folder = folder
+        self._id, self._page = id, page
+        stem = f"{id}_{page}" if isinstance(id, int) else f"{bit_of(id):016x}_{page}"
+        self._path = folder.parts / f"{stem}.part"
+        self._note = folder.parts / f"{stem}.json"
+        self._noted = False
+        self._on_disk = 0
+        self._buffer = bytearray()
+        self._digest = hashlib.sha256()
+        self._url = self._validator = ""
+        self.held: Held | None = None
+
+    async def look(self) -> None:
+        """Find what an earlier run left. Trusted only if its note names the digest of exactly these bytes."""
+        if self._note.exists():
+            self._noted = True
+            await self._hop(self._look)
+
+    def _look(self) -> None:
+        try:
+            note: dict[str, Any] = orjson.loads(self._note.read_bytes())
+            digest = hashlib.sha256()
+            with self._path.open("rb") as file:
+                while block := file.read(1 << 20):
+                    digest.update(block)
+                size = file.tell()
+            if size and note["bytes"] == size and note["sha256"] == digest.hexdigest():
+                self._digest, self._on_disk = digest, size
+                self._url, self._validator = str(note["url"]), str(note["validator"])
+                self.held = Held(size, self._url, self._validator)
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            self.held = None
+
+    async def begin(self, url: str, validator: str) -> None:
+        """Start anew. What was there is overwritten with the first buffer that goes to the disk."""
+        if self._noted:  # it speaks of other bytes from now on
+            await self._hop(lambda: self._note.unlink(missing_ok=True))
+            self._noted = False
+        self._on_disk = 0
+        self._buffer.clear()
+        self._digest = hashlib.sha256()
+        self._url, self._validator = url, validator
+        self.held = None
+
+    async def write(self, chunk: bytes) -> None:
+        """Append; the disk is reached when a buffer is full."""
+        self._buffer += chunk
+        if len(self._buffer) >= BUFFER_BYTES:
+            await self._flush()
+
+    async def _flush(self) -> None:
+        # aiofiles opens once for each quarter of a megabyte: a part that waits for its next attempt holds no handle.
+        data = bytes(self._buffer)
+        self._buffer.clear()
+        try:
+            async with aiofiles.open(self._path, "r+b" if self._on_disk else "wb", buffering=0) as file:
+                await file.seek(self._on_disk)
+                await file.truncate()
+                await file.write(data)
+        except OSError as error:
+            raise self._failed(error) from error
+        self._digest.update(data)
+        self._on_disk += len(data)
+
+    def pause(self) -> None:
+        """An attempt ended early: offer what is written for the next one, if it can be told to be the same file."""
+        size = self._on_disk + len(self._buffer)
+        self.held = Held(size, self._url, self._validator) if size and self._validator else None
+
+    async def reread(self) -> AsyncIterator[bytes]:
+        """The bytes held so far, in order."""
+        if self._on_disk:
+            async with aiofiles.open(self._path, "rb") as file:
+                while block := await file.read(1 << 20):
+                    yield block
+        if self._buffer:
+            yield bytes(self._buffer)
+
+    async def keep(self, ext: str) -> Kept:
+        """Give the file its final name; durable when this returns (unless durability is `none`)."""
+        path = image_path(self._id, self._page, ext)
+        self._digest.update(self._buffer)
+        kept = Kept(path, self._on_disk + len(self._buffer), self._digest.hexdigest())
+        await self._hop(lambda: self._keep(path))
+        return kept
+
+    def _keep(self, path: str) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | (0 if self._on_disk else os.O_TRUNC)
+        handle = os.open(self._path, flags, 0o644)
+        try:
+            if self._buffer:
+                os.lseek(handle, self._on_disk, os.SEEK_SET)
+                view = memoryview(self._buffer)
+                while view:
+                    view = view[os.write(handle, view) :]
+            if self._folder.sync:
+                os.fsync(handle)
+        finally:
+            os.close(handle)
+        self._folder.place(self._path, path)
+        if self._noted:
+            self._note.unlink(missing_ok=True)
+
+    async def leave(self) -> None:
+        """Leave what is there for another run, with the note by which it will be trusted; or nothing."""
+        self.pause()
+        if self.held is None:
+            return await self.drop()
+        if self._buffer:
+            await self._flush()
+        note = {
+            "url": self._url,
+            "validator": self._validator,
+            "bytes": self._on_disk,
+            "sha256": self._digest.hexdigest(),
+        }
+        await self._hop(lambda: self._note.write_bytes(orjson.dumps(note)) and None)
+        self._noted = True
+        return None
+
+    async def drop(self) -> None:
+        """Forget the bytes."""
+        had = self._on_disk > 0
+        self._buffer.clear()
+        self._on_disk, self.held = 0, None
+        if had or self._noted:
+            await self._hop(self._unlink)
+
+    def _unlink(self) -> None:
+        self._path.unlink(missing_ok=True)
+        self._note.unlink(missing_ok=True)
+        self._noted = False
+
+    async def _hop(self, work: Callable[[], T]) -> T:
+        try:
+            return await wrap(work)()
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: OSError) -> StorageFailed:
+        what = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else str(error)
+        return StorageFailed(
+            f"work {self._id}: writing its image failed: {what}. Nothing half-written has a final name. "
+            f"Stopping now; make room or mend the disk under {self._folder.root}, then run the same command again."
+        )
