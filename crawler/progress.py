@@ -120,7 +120,7 @@ _FEWEST = 5  # works in a window before it says anything about the works to come
 def time_left(pending: int, windows: Sequence[Rates], wait_s: float = 0) -> Range | None:
     """How long `pending` works still take, as an honest range, or None when too little has been seen.
 
-    Each window of time (a minute, ten minutes, the whole run) is a guess with its own error (works come like rain:
+    Each window of time (the last ten minutes, the whole run) is a guess with its own error (works come like rain:
     +-2 sqrt(n), never better than 5 %); the range spans them all. `wait_s` of waiting out a block comes on top.
     """
     if pending <= 0:
@@ -186,7 +186,7 @@ class Track:
             return (0.0, 0.0) if now.pending <= 0 else None
         blocked_s = max((h.blocked_s for h in now.hosts), default=0.0)
         ten = self._since(self._coarse[0] if self._coarse else None)
-        return time_left(now.pending, (self.minute, ten, self.run), blocked_s)
+        return time_left(now.pending, (ten, self.run), blocked_s)
 
     def curve(self, points: int) -> list[float]:
         """Images a second over the last minute in equal steps, oldest first; fewer where less has been seen."""
@@ -263,8 +263,8 @@ def clean(text: str) -> str:
     """A string from the site as one harmless line: what could move a cursor or turn text round is shown as `\\x1b`.
 
     Escaped: control characters (newline too), terminal codes, bidi and other invisible format marks, line separators,
-    lone surrogates, unassigned and private characters. Odd spaces become spaces, variation selectors and joiners go, and a
-    letter keeps at most three marks. Letters of every script stay.
+    lone surrogates, unassigned and private characters. Odd spaces become spaces, variation selectors and joiners go,
+    and a letter keeps at most three marks. Letters of every script stay.
     """
     if text.isascii() and text.isprintable():
         return text
