@@ -1,0 +1,89 @@
+"""`crawler demo [DIR]`: the main job against the embedded stand-in site; no network, no config, no account."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+from pathlib import Path
+
+from crawler.cli.errors import UsageError
+from crawler.cli.loading import load
+from crawler.cli.talk import Talk
+
+LARGEST_ID = 61_897_803
+"""The newest id of the 2017 list (the ids of the demo are spread like the real ones)."""
+
+CONFIG = """\
+# Written by `crawler demo`: the stand-in site plays www.pixiv.net and i.pximg.net on this machine.
+[source]
+path = "ids.txt"
+
+[output]
+dir = "data"
+
+[limits]
+works = 24
+[limits.api]             # the stand-in can take it; the real site cannot: there the default is 0.6 a second
+rate = 60
+burst = 10
+connections = 8
+[limits.images]
+rate = 120
+burst = 20
+connections = 12
+
+[retry]
+base_s = 0.2
+cap_s = 2
+
+[network]
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `demo`."""
+    parser.add_argument("dir", nargs="?", default="demo", metavar="DIR", help="folder to make (default: demo)")
+    parser.add_argument("--works", type=int, default=400, metavar="N", help="works to crawl (default: 400)")
+    parser.add_argument("--seed", type=int, default=1, help="another seed, another site (default: 1)")
+    parser.add_argument("--profile", choices=("none", "flaky", "harsh"), default="flaky", help="faults of the stand-in")
+    parser.add_argument("--progress", choices=("auto", "rich", "plain", "json", "none"), default="auto")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit codes as of `crawler run`."""
+    from crawler.cli.run import execute
+    from crawler.origin.server import origin_thread
+    from crawler.watch.summary import print_tree
+
+    folder = Path(args.dir)
+    config = folder / "demo.toml"
+    if folder.exists() and any(folder.iterdir()) and not config.exists():
+        raise UsageError(f"{folder}: is not empty and not an earlier demo; name another folder: crawler demo DIR")
+    if args.works < 1:
+        raise UsageError(f"--works {args.works}: must be at least 1")
+    folder.mkdir(parents=True, exist_ok=True)
+    dice = random.Random(args.seed)
+    ids = dice.sample(range(1000, LARGEST_ID), args.works)
+    (folder / "ids.txt").write_text("# made by `crawler demo`\n" + "".join(f"{id}\n" for id in ids))
+
+    talk = Talk()
+    with origin_thread(seed=args.seed, profile=args.profile, ca_dir=folder) as origin:
+        resolve = ", ".join(f'"{host}" = "{address}"' for host, address in origin.resolve.items())
+        config.write_text(f'{CONFIG}ca_file = "{Path(origin.ca_file).name}"\nresolve = {{ {resolve} }}\n')
+        talk.say(
+            f"The stand-in site is up on this machine (profile {args.profile}); crawling {args.works} works of it."
+        )
+        code = execute(load(config, {"ui.progress": args.progress}, os.environ), talk)
+    print_tree(folder)
+    print(NEXT.format(config=config, data=folder / "data"))
+    return code
+
+
+NEXT = """
+What to try next:
+  crawler status {data}        counts, rate, last failures: from the log alone
+  crawler tail {data} -n 20    the log, for people
+  crawler verify {data}        every file against the log
+  crawler run {config}    again: everything is there, so nothing is asked
+  crawler init                 a commented config of your own"""

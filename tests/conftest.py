@@ -1,0 +1,43 @@
+"""What every test runs under: loopback only, no settings from the caller's environment."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(Path(__file__).parent / "guard"))
+
+import sitecustomize  # noqa: E402  (found beside this file; the interpreter's own, if any, has run already)
+
+if not hasattr(sitecustomize, "violations"):  # the interpreter came with one of its own: load ours over it
+    del sys.modules["sitecustomize"]
+    import sitecustomize
+
+
+@pytest.fixture(autouse=True)
+def loopback_only() -> Iterator[None]:
+    """Fails any test that opened, or looked up, anything but loopback."""
+    before = len(sitecustomize.violations)
+    yield
+    assert sitecustomize.violations[before:] == []
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No CRAWLER_* of the caller reaches a test; child processes get the loopback guard."""
+    for name in tuple(os.environ):
+        if name.startswith("CRAWLER_") or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent / "guard"))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data beside the checkout; tests that need it skip where it is absent."""
+    folder = ROOT.parent / "shared"
+    if not (folder / "data").is_dir():
+        pytest.skip("the real data set lies beside the project only on the project's own machines")
+    return folder
