@@ -1,0 +1,35 @@
+"""Decides from a work's metadata whether its images are wanted ([filter] of the config)."""
+
+from __future__ import annotations
+
+from crawler.model import Work
+from crawler.rules.settings import FilterSettings
+
+MADE_BY_AI = 2
+"""The site's `aiType` of a work that is; 0 is unknown, 1 is not (pixiv.md 2)."""
+
+
+def refusal(work: Work, settings: FilterSettings) -> str:
+    """The name of the first rule that refuses the work, "" when all let it pass.
+
+    Tags are compared whole and regardless of case, by the names the artists gave, not by their translations. A work of
+    unknown making counts as not made by AI.
+    """
+    by_ai = work.ai_type == MADE_BY_AI
+    if work.x_restrict > settings.max_x_restrict:
+        return "max_x_restrict"
+    if work.kind not in settings.kinds:
+        return "kinds"
+    if (settings.ai == "exclude" and by_ai) or (settings.ai == "only" and not by_ai):
+        return "ai"
+    if work.bookmarks < settings.min_bookmarks:
+        return "min_bookmarks"
+    if 0 < settings.max_pages < work.page_count:
+        return "max_pages"
+    if settings.tags_any or settings.tags_none:
+        tags = {tag.name.casefold() for tag in work.tags}
+        if settings.tags_any and tags.isdisjoint(tag.casefold() for tag in settings.tags_any):
+            return "tags_any"
+        if not tags.isdisjoint(tag.casefold() for tag in settings.tags_none):
+            return "tags_none"
+    return ""

@@ -1,0 +1,218 @@
+"""The image formats, each as its specification reads: where the size stands, and where the file ends.
+
+Each walks from part to part by the lengths that the file itself gives, so that an end is an end by structure and never
+by resemblance: the end mark of a thumbnail inside a JPEG's EXIF is not the JPEG's.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Generator
+from itertools import pairwise
+
+from crawler.model import Failure, Kind
+from crawler.rules.media_walk import Blocks, Find, Media, Skip, Step, Steps, Sum, Take, broken
+
+_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
+"""A JPEG marker that means something wherever it stands: FF 00 is data, FF D0..D7 restart a scan, FF FF fills."""
+_SOI, _EOI, _SOS, _DNL, _TEM = 0xD8, 0xD9, 0xDA, 0xDC, 0x01
+_SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+
+_PNG_TYPE = re.compile(rb"[A-Za-z]{4}")
+_META_BYTES = 64 * 1024
+"""How much of an AVIF's `meta` is held to find sizes in; they come early, and what may be large (ICC) seldom does."""
+
+
+def _image(kind: str, width: int, height: int) -> Media | Failure:
+    if width <= 0 or height <= 0:
+        return broken(f"a {kind} of {width} x {height}")
+    return Media(f"image/{kind}", "jpg" if kind == "jpeg" else kind, width, height)
+
+
+def jpeg() -> Steps:
+    """JPEG, ITU T.81 annex B. Segments are skipped by their length; scans, which have none, up to the next marker.
+
+    Bytes between segments that are no marker are passed over, as decoders do. A second start of image is not: that is
+    what a body looks like that was put together from two replies.
+    """
+    yield Take(2)
+    width = height = scans = 0
+    framed = False
+    while True:
+        code = (yield Find(_MARKER))[1]
+        if code == _EOI:
+            break
+        if code == _TEM:
+            continue
+        if code == _SOI or code < 0xC0:
+            return broken("jpeg: an image starts inside the image" if code == _SOI else f"jpeg: marker {code:#x}")
+        left = int.from_bytes((yield Take(2)), "big") - 2
+        if left < 0 or (left < 6 and code in _SOF) or (left < 2 and code == _DNL):
+            return broken(f"jpeg: segment {code:#x} of {left + 2} bytes")
+        if code in _SOF:
+            frame = yield Take(5)
+            framed, left = True, left - 5
+            height, width = int.from_bytes(frame[1:3], "big"), int.from_bytes(frame[3:5], "big")
+        elif code == _DNL:  # the height, where the frame did not know it yet
+            lines = int.from_bytes((yield Take(2)), "big")
+            height, left = height or lines, left - 2
+        elif code == _SOS:
+            scans += 1
+        if left:
+            yield Skip(left)
+    if not framed or not scans:
+        return broken("jpeg: no image data")
+    return _image("jpeg", width, height)
+
+
+def png() -> Steps:
+    """PNG, chunk by chunk to IEND. Checksums of what decoders need are compared; of the rest decoders let pass."""
+    yield Take(8)
+    width = height = 0
+    data = False
+    first = True
+    while True:
+        head = yield Take(8)
+        size, kind = int.from_bytes(head[:4], "big"), head[4:]
+        if size >= 2**31 or not _PNG_TYPE.fullmatch(kind):
+            return broken("png: no chunk where one should be")
+        if first != (kind == b"IHDR") or (first and size != 13):
+            return broken("png: the header is not where it should be")
+        if first:
+            first = False
+            fields = yield Take(13)
+            width, height = int.from_bytes(fields[:4], "big"), int.from_bytes(fields[4:8], "big")
+            crc = _crc(kind + fields)
+        else:
+            crc = (yield Sum(size, kind)) if size else _crc(kind)
+        if (yield Take(4)) != crc and kind[0] & 0x20 == 0:
+            return broken(f"png: checksum of {kind.decode('ascii')}")
+        data = data or kind == b"IDAT"
+        if kind == b"IEND":
+            return _image("png", width, height) if data else broken("png: no image data")
+
+
+def _crc(data: bytes) -> bytes:
+    return zlib.crc32(data).to_bytes(4, "big")
+
+
+def gif() -> Steps:
+    """GIF 87a and 89a, block by block to the trailer 3B. Zero bytes between blocks are passed over, as decoders do."""
+    screen = yield Take(13)
+    width, height = _le(screen[6:8]), _le(screen[8:10])
+    if screen[10] & 0x80:
+        yield Skip(3 << (screen[10] & 7) + 1)
+    frames = 0
+    while True:
+        mark = (yield Take(1))[0]
+        if mark == 0x21:
+            yield Take(1)
+            yield Blocks()
+        elif mark == 0x2C:
+            frame = yield Take(9)
+            width, height = width or _le(frame[4:6]), height or _le(frame[6:8])
+            if frame[8] & 0x80:
+                yield Skip(3 << (frame[8] & 7) + 1)
+            yield Take(1)
+            yield Blocks()
+            frames += 1
+        elif mark == 0x3B:
+            return _image("gif", width, height) if frames else broken("gif: no image data")
+        elif mark != 0:
+            return broken(f"gif: block {mark:#x}")
+
+
+def webp() -> Steps:
+    """WebP: a RIFF file that tells its length; the size is in the first chunk."""
+    head = yield Take(20)
+    left = _le(head[4:8]) + 8 - 20
+    kind = head[12:16]
+    need = {b"VP8 ": 10, b"VP8L": 5, b"VP8X": 10}.get(kind, 0)
+    if not need or left < need:
+        return broken(f"webp: first chunk {kind!r}, {left} bytes")
+    data = yield Take(need)
+    if kind == b"VP8X":
+        width, height = 1 + _le(data[4:7]), 1 + _le(data[7:10])
+    elif kind == b"VP8L":
+        bits = _le(data[1:5])
+        width, height = 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+        if data[0] != 0x2F:
+            return broken("webp: lossless signature")
+    else:
+        width, height = _le(data[6:8]) & 0x3FFF, _le(data[8:10]) & 0x3FFF
+        if data[3:6] != b"\x9d\x01\x2a":
+            return broken("webp: lossy start code")
+    if left > need:
+        yield Skip(left - need)
+    return _image("webp", width, height)
+
+
+def bmp() -> Steps:
+    """BMP: length from the size that the header implies where pixels are not packed, else from the one it states."""
+    head = yield Take(18)
+    stated, start, form = _le(head[2:6]), _le(head[10:14]), _le(head[14:18])
+    if form not in (12, 40, 52, 56, 64, 108, 124) or start < 14 + form:
+        return Failure(Kind.NOT_AN_IMAGE, "begins like a bmp and is none")
+    fields = yield Take(8 if form == 12 else 36)
+    half = 2 if form == 12 else 4
+    width, height = _le(fields[:half]), _le(fields[half : 2 * half])
+    if half == 4 and height >= 2**31:
+        height = 2**32 - height  # stored top down
+    depth, packed = _le(fields[2 * half + 2 : 2 * half + 4]), form != 12 and _le(fields[12:16]) not in (0, 3, 6)
+    end = stated if packed else start + (width * depth + 31) // 32 * 4 * height
+    if end <= start:
+        return broken("bmp: no image data")
+    had = 18 + len(fields)
+    if end > had:
+        yield Skip(end - had)
+    return _image("bmp", width, height)
+
+
+def avif() -> Steps:
+    """AVIF (ISO/IEC 14496-12 boxes): whole once its description and its media data are. Size: the largest `ispe`.
+
+    A box that only says "up to the end of the file" is refused: nothing could tell such a file from its own beginning.
+    """
+    size, kind = yield from _box()
+    if size < 8 or kind != b"ftyp":
+        return broken("avif: no ftyp")
+    brands = yield Take(min(size, 1024))
+    if not {b"avif", b"avis"} & {brands[a:b] for a, b in pairwise(range(0, len(brands) + 1, 4))}:
+        return Failure(Kind.NOT_AN_IMAGE, f"an ISO media file of brand {brands[:4]!r}")
+    if size > 1024:
+        yield Skip(size - 1024)
+    width = height = 0
+    described = data = False
+    while not (described and data):
+        size, kind = yield from _box()
+        if size < 0:
+            return broken(f"avif: box {kind!r} without a length")
+        if kind == b"meta" and size:
+            meta = yield Take(min(size, _META_BYTES))
+            width, height = max(_extents(meta), key=lambda wh: wh[0] * wh[1], default=(0, 0))
+            described, size = True, size - len(meta)
+        data = data or kind == b"mdat"
+        if size:
+            yield Skip(size)
+    return _image("avif", width, height)
+
+
+def _box() -> Generator[Step, bytes, tuple[int, bytes]]:
+    # The bytes that follow the box's head, and its kind.
+    head = yield Take(8)
+    size, used = int.from_bytes(head[:4], "big"), 8
+    if size == 1:
+        size, used = int.from_bytes((yield Take(8)), "big"), 16
+    return size - used, head[4:]
+
+
+def _extents(meta: bytes) -> list[tuple[int, int]]:
+    return [
+        (int.from_bytes(meta[at + 8 : at + 12], "big"), int.from_bytes(meta[at + 12 : at + 16], "big"))
+        for at in (m.start() for m in re.finditer(b"ispe", meta))
+    ]
+
+
+def _le(data: bytes) -> int:
+    return int.from_bytes(data, "little")

@@ -1,0 +1,52 @@
+"""Where an image lies in the data set: its path as a function of id, page and extension (design.md 1.3)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from crawler.model import Page, WorkId
+
+EXTENSIONS = frozenset({"jpg", "png", "gif", "webp", "bmp", "avif", "zip"})
+"""Every extension that a path may have; what `media` finds is one of these."""
+
+_DIGEST = re.compile(r"[0-9a-f]{16}")
+_KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
+
+
+def image_path(id: WorkId, page: Page, ext: str) -> str:
+    """The path relative to the data set's folder, with `/`: `images/<nnn>/<id>_p<page>.<ext>` and kin.
+
+    Different arguments give different paths, and none leaves `images/`. Raises ValueError for what is never asked for:
+    an unknown extension, a zip that is no page "zip" (or the other way round), a negative number, a key with a problem,
+    a page other than 0 of a key.
+    """
+    if ext not in EXTENSIONS or (ext == "zip") != (page == "zip"):
+        raise ValueError(f"no file of page {page!r} ends in {ext!r}")
+    if isinstance(page, int) and page < 0:
+        raise ValueError(f"no page {page}")
+    if isinstance(id, str):
+        problem = key_problem(id)
+        if problem or page != 0:
+            raise ValueError(problem or f"{id!r} has page 0 only")
+        return f"images/{_folder_of(id):03d}/{id}.{ext}"
+    if id < 0:
+        raise ValueError(f"no id {id}")
+    tail = "ugoira" if page == "zip" else f"p{page}"
+    return f"images/{id % 1000:03d}/{id}_{tail}.{ext}"
+
+
+def key_problem(key: str) -> str | None:
+    """Why a key cannot name a file as it stands, or None.
+
+    Keys are refused rather than rewritten, so that a file's name is exactly what the user's table says. Two keys that
+    differ in case only are two names; a file system that takes them for one (macOS) is not where such a list belongs.
+    """
+    if _KEY.fullmatch(key):
+        return None
+    return "a key is 1 to 100 of A-Z a-z 0-9 . _ - and begins with no dot"
+
+
+def _folder_of(key: str) -> int:
+    number = key if _DIGEST.fullmatch(key) else hashlib.sha256(key.encode()).hexdigest()[:16]
+    return int(number, 16) % 1000

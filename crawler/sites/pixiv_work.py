@@ -1,0 +1,109 @@
+"""Types the site's metadata, and keeps what is worth keeping. Tolerant: the site changes its types (pixiv.md 8.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from crawler.model import Tag, Work
+
+KINDS = {0: "illust", 1: "manga", 2: "ugoira"}
+"""`illustType` (pixiv.md 2). An illust may have many pages, a manga one."""
+
+_TWINS = (("illustId", "id"), ("illustTitle", "title"), ("illustComment", "description"))
+"""Pairs that are identical in every capture (pixiv.md 2)."""
+_DROPPED = frozenset(
+    {
+        # ads, navigation, search engines
+        *("zoneConfig", "extraData", "noLoginData", "contestBanners", "comicPromotion", "fanboxPromotion"),
+        *("userIllusts", "alt", "imageResponseOutData", "imageResponseData", "imageResponseCount"),
+        # of the one who asks, not of the work
+        *("likeData", "bookmarkData", "isBookmarkable", "storableTags"),
+    }
+)
+
+
+def kept(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The body under its own names, without ads, navigation, doubles and what is about the session.
+
+    What is unknown is kept, so that a field the site adds tomorrow need not be asked for again.
+    """
+    out = {name: value for name, value in body.items() if name not in _DROPPED}
+    for twin, name in _TWINS:
+        if twin in out:
+            value = out.pop(twin)
+            out.setdefault(name, value)
+    return out
+
+
+def work_of(metadata: Mapping[str, Any]) -> Work:
+    """The typed view of a body, whole or `kept`: absent or odd fields read as unknown.
+
+    Raises ValueError naming the field, when `id`, `illustType` or `pageCount` is missing or no number of its range.
+    """
+    id = number(metadata.get("id", metadata.get("illustId")))
+    kind = KINDS.get(number(metadata.get("illustType"), -1))
+    pages = number(metadata.get("pageCount"))
+    for name, good in (("id", id > 0), ("illustType", kind is not None), ("pageCount", pages > 0)):
+        if not good:
+            raise ValueError(f"`{name}` is {metadata.get(name)!r:.40}")
+    series = _object(metadata.get("seriesNavData"))
+    return Work(
+        id=id,
+        title=_text(metadata.get("title", metadata.get("illustTitle"))),
+        description=_text(metadata.get("description", metadata.get("illustComment"))),
+        kind=kind or "",
+        created=_text(metadata.get("createDate")),
+        uploaded=_text(metadata.get("uploadDate")),
+        restrict=number(metadata.get("restrict")),
+        x_restrict=number(metadata.get("xRestrict")),
+        sanity=number(metadata.get("sl")),
+        ai_type=number(metadata.get("aiType")),
+        page_count=pages,
+        width=number(metadata.get("width")) or None,
+        height=number(metadata.get("height")) or None,
+        bookmarks=number(metadata.get("bookmarkCount")),
+        likes=number(metadata.get("likeCount")),
+        views=number(metadata.get("viewCount")),
+        comments=number(metadata.get("commentCount")),
+        tags=_tags(metadata.get("tags")),
+        user_id=number(metadata.get("userId")),
+        user_name=_text(metadata.get("userName")),
+        series_id=number(series.get("seriesId")) or None,
+        series_title=_text(series.get("title")),
+        series_order=number(series.get("order")) or None,
+    )
+
+
+def number(value: object, default: int = 0) -> int:
+    """A whole number of up to 18 digits from an int or its decimal digits, as the site mixes them; else `default`."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 18:
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**18:
+        return value
+    return default
+
+
+def _tags(value: object) -> tuple[Tag, ...]:
+    # An object with a list of objects; in thumbs a plain list of names; [] for an empty object, as PHP does.
+    items = _object(value).get("tags", value)
+    if not isinstance(items, list):
+        return ()
+    tags: list[Tag] = []
+    for item in cast(list[object], items):
+        if isinstance(item, str):
+            tags.append(Tag(name=item))
+            continue
+        fields = _object(item)
+        name = fields.get("tag")
+        if isinstance(name, str):
+            tags.append(Tag(name=name, translation=_text(_object(fields.get("translation")).get("en"))))
+    return tuple(tags)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _object(value: object) -> dict[str, Any]:
+    return cast(dict[str, Any], value) if isinstance(value, dict) else {}
