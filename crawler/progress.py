@@ -1,16 +1,17 @@
-"""A frozen picture of a run, what two of them tell (rates, time left, the limit), and words for numbers. Pure."""
+"""A frozen picture of a run, and what two of them tell: rates, time left, the limit right now. Pure."""
 
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, tzinfo
+from datetime import tzinfo
 from typing import Any
 
+from crawler.events import Event
 from crawler.fetch.exchange import HostState
+from crawler.words import Range, clock, per_second, plural, tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,12 @@ class Note:
     event: str
     id: str
     text: str
+
+
+def note(t: float, event: Event) -> Note:
+    """The event as a note, in the words that `crawler tail` uses too. `t` UTC seconds."""
+    id, text = tell(event)
+    return Note(t, event.event, id, text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +119,6 @@ def rates(then: Snapshot, now: Snapshot) -> Rates:
     )
 
 
-Range = tuple[float, float]
-"""Seconds: at least, at most."""
 _FEWEST = 5  # works in a window before it says anything about the works to come
 
 
@@ -254,102 +259,3 @@ def _busiest(hosts: Sequence[HostState]) -> str:
     if talking.in_flight > 0:
         return "network, image host" if talking.lane == "images" else "network, API answers"
     return "disk"
-
-
-# ---------------------------------------------------------------------- words for people
-
-
-def clean(text: str) -> str:
-    """A string from the site as one harmless line: what could move a cursor or turn text round is shown as `\\x1b`.
-
-    Escaped: control characters (newline too), terminal codes, bidi and other invisible format marks, line separators,
-    lone surrogates, unassigned and private characters. Odd spaces become spaces, variation selectors and joiners go,
-    and a letter keeps at most three marks. Letters of every script stay.
-    """
-    if text.isascii() and text.isprintable():
-        return text
-    out: list[str] = []
-    marks = 0
-    for char in text:
-        category = unicodedata.category(char)
-        marks = marks + 1 if category in ("Mn", "Me") else 0
-        if marks > 3 or char == "\u200d" or "\ufe00" <= char <= "\ufe0f":
-            continue
-        if category in ("Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"):
-            code = ord(char)
-            short = {9: "\\t", 10: "\\n", 13: "\\r"}.get(code)
-            out.append(short or (f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"))
-        else:
-            out.append(" " if category == "Zs" and char != "\u3000" else char)
-    return "".join(out)
-
-
-def count(n: int) -> str:
-    """A number with thin groups: 268,118."""
-    return f"{n:,}"
-
-
-def plural(n: int, noun: str) -> str:
-    """`1 work`, `2 works`."""
-    return f"{count(n)} {noun}" if n == 1 else f"{count(n)} {noun}s"
-
-
-def size(n: float) -> str:
-    """Bytes in decimal units, three digits: 999 B, 1.23 MB, 45.6 GB."""
-    n = max(0.0, n)
-    if n < 999.5:
-        return f"{n:.0f} B"
-    unit = "B"
-    for unit in ("kB", "MB", "GB", "TB", "PB"):  # noqa: B007 - read after the loop
-        n /= 1000
-        if n < 999.5:
-            break
-    return f"{n:.{2 if n < 9.995 else 1 if n < 99.95 else 0}f} {unit}"
-
-
-def duration(seconds: float) -> str:
-    """The two largest units: 9 s, 3 min 20 s, 2 h 05 min, 3 d 04 h."""
-    s = max(0, round(seconds))
-    if s < 60:
-        return f"{s} s"
-    if s < 3600:
-        return f"{s // 60} min {s % 60:02d} s"
-    if s < 86400:
-        return f"{s // 3600} h {s % 3600 // 60:02d} min"
-    return f"{s // 86400} d {s % 86400 // 3600:02d} h"
-
-
-def between(left: Range | None) -> str:
-    """A range of time as people say it: `2 to 3 h`, `45 to 60 min`; unknown: `not known yet`."""
-    if left is None:
-        return "not known yet"
-    low, high = left
-    if high < 1:
-        return "none"
-    unit, seconds = next(((u, s) for u, s in (("d", 86400), ("h", 3600), ("min", 60)) if high >= 2 * s), ("s", 1))
-    short, long = math.floor(low / seconds), math.ceil(high / seconds)
-    if unit in ("d", "h") and high < 10 * seconds:
-        short, long = math.floor(2 * low / seconds) / 2, math.ceil(2 * high / seconds) / 2
-    return f"{long:g} {unit}" if short == long else f"{short:g} to {long:g} {unit}"
-
-
-def per_second(rate: float) -> str:
-    """`0.6/s`, `12/s`; 0 is no limit."""
-    return "no limit" if rate <= 0 else f"{rate:.0f}/s" if rate >= 99.5 else f"{rate:.2g}/s"
-
-
-def share(part: int, whole: int) -> str:
-    """Per cent with one digit, never rounded up to 100.0 while something is missing."""
-    if whole <= 0:
-        return "0.0 %"
-    return f"{math.floor(1000 * part / whole) / 10:.1f} %"
-
-
-def clock(t: float, zone: tzinfo | None = None) -> str:
-    """HH:MM:SS of UTC seconds `t` in `zone`, by default the machine's own."""
-    return datetime.fromtimestamp(t, UTC).astimezone(zone).strftime("%H:%M:%S")
-
-
-def words(reason: str) -> str:
-    """A reason of the log as words: `not_found` -> `not found`."""
-    return clean(reason).replace("_", " ")

@@ -8,21 +8,9 @@ from typing import IO, Any
 
 import orjson
 
-from crawler.progress import (
-    Note,
-    Snapshot,
-    Track,
-    between,
-    bottleneck,
-    clean,
-    clock,
-    count,
-    share,
-    size,
-    status_fields,
-    words,
-)
+from crawler.progress import Note, Snapshot, Track, bottleneck, status_fields
 from crawler.watch.pace import over_within
+from crawler.words import between, clean, clock, count, share, size, words
 
 _WORTH_A_LINE = ("opened", "failed", "voided", "throttled", "closed")
 _MOST_NOTES = 10  # between two lines of progress

@@ -17,24 +17,10 @@ from rich.live import Live
 from rich.text import Text
 
 from crawler.fetch.exchange import HostState
-from crawler.progress import (
-    Note,
-    Snapshot,
-    Track,
-    between,
-    bottleneck,
-    clean,
-    clock,
-    count,
-    duration,
-    per_second,
-    plural,
-    share,
-    size,
-    words,
-)
+from crawler.progress import Note, Snapshot, Track, bottleneck
 from crawler.watch.pace import over_within
 from crawler.watch.style import BAD, EVENT, FAINT, GONE, GOOD, STRONG, WAIT, console, fit, joined, pad
+from crawler.words import between, clean, clock, count, duration, per_second, plural, share, size, words
 
 TROUBLE = ("failed", "throttled", "voided")
 _LABEL = 11
@@ -51,7 +37,7 @@ class Place:
     zone: tzinfo | None = None
 
 
-async def show(
+async def show_screen(
     pull: Callable[[], Snapshot], done: asyncio.Event, *, stream: IO[str] | None = None, every_s: float = 0.4
 ) -> None:
     """Redraws the screen every `every_s` seconds until `done` is set; then leaves only the bars, for the scrollback."""
@@ -251,5 +237,5 @@ def _pace(host: HostState, t: float, place: Place) -> tuple[str, str]:
 def _event(note: Note, place: Place) -> Text:
     row = Text(no_wrap=True).append(" " + clock(note.t, place.zone) + "  ", FAINT)
     row.append(pad(words(note.event), 11), EVENT.get(note.event, ""))
-    said = f"{clean(note.id):<10} {clean(note.text)}" if note.id else clean(note.text)
+    said = f"{pad(clean(note.id), max(10, len(note.id)))} {clean(note.text)}" if note.id else clean(note.text)
     return row.append(fit(said, max(1, place.width - 23)))

@@ -10,7 +10,7 @@ from typing import IO
 from crawler.progress import Snapshot
 from crawler.watch.plain import show_json, show_plain
 from crawler.watch.style import is_terminal
-from crawler.watch.terminal import show
+from crawler.watch.terminal import show_screen
 
 
 async def watch(
@@ -31,7 +31,7 @@ async def watch(
         mode = "rich" if is_terminal(out) else "plain"
     match mode:
         case "rich":
-            await show(pull, done, stream=out, every_s=every_s or 0.4)
+            await show_screen(pull, done, stream=out, every_s=every_s or 0.4)
         case "plain":
             await show_plain(pull, done, stream=out, every_s=every_s or 10.0)
         case "json":

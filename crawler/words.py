@@ -1,0 +1,216 @@
+"""Words for people: numbers with units, times, and events as short sentences. Pure, and safe to print.
+
+Strings from the site go through `clean`. Nothing here knows colours or widths.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from datetime import UTC, datetime, tzinfo
+
+from crawler.events import (
+    Closed,
+    Described,
+    Event,
+    Failed,
+    Gone,
+    Listed,
+    Opened,
+    Stored,
+    Throttled,
+    Voided,
+)
+from crawler.model import Page
+
+Range = tuple[float, float]
+"""Seconds: at least, at most."""
+
+
+def clean(text: str) -> str:
+    """A string from the site as one harmless line: what could move a cursor or turn text round is shown as `\\x1b`.
+
+    Escaped: control characters (newline too), terminal codes, bidi and other invisible format marks, line separators,
+    lone surrogates, unassigned and private characters. Odd spaces become spaces, variation selectors and joiners go,
+    and a letter keeps at most three marks. Letters of every script stay.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    out: list[str] = []
+    marks = 0
+    for char in text:
+        category = unicodedata.category(char)
+        marks = marks + 1 if category in ("Mn", "Me") else 0
+        if marks > 3 or char == "\u200d" or "\ufe00" <= char <= "\ufe0f":
+            continue
+        if category in ("Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"):
+            code = ord(char)
+            short = {9: "\\t", 10: "\\n", 13: "\\r"}.get(code)
+            out.append(short or (f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"))
+        else:
+            out.append(" " if category == "Zs" and char != "\u3000" else char)
+    return "".join(out)
+
+
+def count(n: int) -> str:
+    """A number with thin groups: 268,118."""
+    return f"{n:,}"
+
+
+def plural(n: int, noun: str) -> str:
+    """`1 work`, `2 works`."""
+    return f"{count(n)} {noun}" if n == 1 else f"{count(n)} {noun}s"
+
+
+def size(n: float) -> str:
+    """Bytes in decimal units, three digits: 999 B, 1.23 MB, 45.6 GB."""
+    n = max(0.0, n)
+    if n < 999.5:
+        return f"{n:.0f} B"
+    unit = "B"
+    for unit in ("kB", "MB", "GB", "TB", "PB"):  # noqa: B007 - read after the loop
+        n /= 1000
+        if n < 999.5:
+            break
+    return f"{n:.{2 if n < 9.995 else 1 if n < 99.95 else 0}f} {unit}"
+
+
+def duration(seconds: float) -> str:
+    """The two largest units: 9 s, 3 min 20 s, 2 h 05 min, 3 d 04 h."""
+    s = max(0, round(seconds))
+    if s < 60:
+        return f"{s} s"
+    if s < 3600:
+        return f"{s // 60} min {s % 60:02d} s"
+    if s < 86400:
+        return f"{s // 3600} h {s % 3600 // 60:02d} min"
+    return f"{s // 86400} d {s % 86400 // 3600:02d} h"
+
+
+def between(left: Range | None) -> str:
+    """A range of time as people say it: `2 to 3 h`, `45 to 60 min`; unknown: `not known yet`."""
+    if left is None:
+        return "not known yet"
+    low, high = left
+    if high < 1:
+        return "none"
+    unit, seconds = next(((u, s) for u, s in (("d", 86400), ("h", 3600), ("min", 60)) if high >= 2 * s), ("s", 1))
+    short, long = math.floor(low / seconds), math.ceil(high / seconds)
+    if unit in ("d", "h") and high < 10 * seconds:
+        short, long = math.floor(2 * low / seconds) / 2, math.ceil(2 * high / seconds) / 2
+    return f"{long:g} {unit}" if short == long else f"{short:g} to {long:g} {unit}"
+
+
+def per_second(rate: float) -> str:
+    """`0.6/s`, `12/s`; 0 is no limit."""
+    return "no limit" if rate <= 0 else f"{rate:.0f}/s" if rate >= 99.5 else f"{rate:.2g}/s"
+
+
+def share(part: int, whole: int) -> str:
+    """Per cent with one digit, never rounded up to 100.0 while something is missing."""
+    if whole <= 0:
+        return "0.0 %"
+    return f"{math.floor(1000 * part / whole) / 10:.1f} %"
+
+
+def clock(t: float, zone: tzinfo | None = None) -> str:
+    """HH:MM:SS of UTC seconds `t` in `zone`, by default the machine's own."""
+    return datetime.fromtimestamp(t, UTC).astimezone(zone).strftime("%H:%M:%S")
+
+
+def words(reason: str) -> str:
+    """A reason of the log as words: `not_found` -> `not found`."""
+    return clean(reason).replace("_", " ")
+
+
+# ---------------------------------------------------------------------- events
+
+
+def tell(event: Event, zone: tzinfo | None = None) -> tuple[str, str]:
+    """(id, words) of an event; the id is empty where it is about no work. Times of day in `zone`."""
+    match event:
+        case Opened():
+            return "", _opened(event)
+        case Listed():
+            return "", f"a part of the new list, digest {clean(event.digest)[:12]}"
+        case Described():
+            return _id(event.id), _described(event)
+        case Stored():
+            shape = f"{event.width} x {event.height}  " if event.width and event.height else ""
+            smaller = "" if event.quality == "original" else f"  {words(event.quality)}"
+            return _id(event.id), f"{page(event.page):<4} {size(event.bytes):<8} {shape}{clean(event.path)}{smaller}"
+        case Gone():
+            return _id(event.id), words(event.reason) + (f" by {clean(event.rule)}" if event.rule else "")
+        case Failed():
+            return _id(event.id), _failed(event)
+        case Voided():
+            id = "" if event.id is None else _id(event.id)
+            return id, f"line {event.seq} of log {clean(event.log)} no longer holds: {words(event.reason)}"
+        case Throttled():
+            return "", f"{clean(event.host)}  {_throttled(event, zone)}"
+        case Closed():
+            return "", _closed(event)
+
+
+def page(page: Page | None) -> str:
+    """`p0`, `zip`; empty for a whole work."""
+    return "" if page is None else f"p{page}" if isinstance(page, int) else clean(str(page))
+
+
+def _id(id: object) -> str:
+    return clean(str(id))
+
+
+def _opened(event: Opened) -> str:
+    ids = event.source.get("ids")
+    many = plural(ids, "id") if isinstance(ids, int) else "ids"
+    path = clean(str(event.source.get("path") or "standard input"))
+    return f"{many} from {path}, crawler {clean(event.version)}, log {clean(event.log)}"
+
+
+def _described(event: Described) -> str:
+    title, by = event.work.get("illustTitle") or event.work.get("title"), event.work.get("userName")
+    said = plural(len(event.images), "image")
+    if isinstance(title, str) and title:
+        said += f", {clean(title)}"
+    if isinstance(by, str) and by:
+        said += f", by {clean(by)}"
+    return said
+
+
+def _failed(event: Failed) -> str:
+    what = f"{page(event.page):<4} " if event.page is not None else ""
+    status = "" if event.status is None else f", status {event.status}"
+    tries = f" after {plural(event.attempts, 'try')}".replace("trys", "tries") if event.attempts else ""
+    end = "for good" if event.permanent else "the next run tries again"
+    detail = f": {clean(event.detail)}" if event.detail else ""
+    return f"{what}{words(event.reason)}{status}{tries}, {end}{detail}"
+
+
+def _throttled(event: Throttled, zone: tzinfo | None) -> str:
+    pace = "no limit" if event.rate <= 0 else f"now {per_second(event.rate)}"
+    why = f", {words(event.reason)}" if event.reason else ""
+    if event.until:
+        t = seconds_of(event.until)
+        return f"waits until {clean(event.until) if t is None else clock(t, zone)}, then {per_second(event.rate)}{why}"
+    return f"{pace}{why}"
+
+
+def _closed(event: Closed) -> str:
+    def n(key: str) -> str:
+        value = event.totals.get(key)
+        return count(value) if isinstance(value, int) else "?"
+
+    stored = event.totals.get("bytes")
+    room = f", {size(stored)}" if isinstance(stored, int) else ""
+    works = ", ".join(f"{n(key)} {key}" for key in ("done", "gone", "failed", "pending"))
+    return f"{words(event.reason)}: {works}, {n('images')} images{room}"
+
+
+def seconds_of(t: str) -> float | None:
+    """UTC seconds of an ISO 8601 time; None if it is none."""
+    try:
+        when = datetime.fromisoformat(t)
+    except ValueError:
+        return None
+    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
