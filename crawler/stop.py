@@ -42,14 +42,18 @@ class Gate:
 
     def __init__(self) -> None:
         self._closed = asyncio.Event()
+        self._turns: set[asyncio.Future[None]] = set()
 
     @property
     def closed(self) -> bool:
         return self._closed.is_set()
 
     def close(self) -> None:
-        """From now on `check` and `sleep` raise Draining; sleepers wake at once."""
+        """From now on `check`, `sleep` and `turn` raise Draining; who waits there wakes at once."""
         self._closed.set()
+        for future in self._turns:
+            if not future.done():
+                future.set_exception(Draining())
 
     async def wait(self) -> None:
         """Wait until the gate is closed."""
@@ -71,3 +75,17 @@ class Gate:
         except TimeoutError:
             return
         raise Draining
+
+    async def turn(self, future: asyncio.Future[None]) -> None:
+        """Wait for a turn that somebody else grants; raises Draining when the gate is, or becomes, closed.
+
+        A turn granted in the same moment as a drain or a cancellation is the caller's to give back.
+        """
+        self.check()
+        self._turns.add(future)
+        try:
+            await future
+        finally:
+            self._turns.discard(future)
+            if future.done() and not future.cancelled():
+                future.exception()  # seen, though a cancellation may have been faster
