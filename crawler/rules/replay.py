@@ -1,0 +1,322 @@
+"""What a log adds up to: the state of a crawl as a fold over its lines. Pure.
+
+The law: the same lines give the same state in any order and however often repeated. Each fact joins the others of its
+work by a maximum, the strongest wins: done > gone > described or failed; of a page: stored > failed for good > failed
+for now, and among equals the latest. A work whose images are all stored becomes one bit in a bitmap, so memory knows
+only the works that are not finished. The law leans on the writer: of a work at most one content of `described`, and
+of an image at most one of `stored`, stands (is not voided).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, TypeVar
+
+from pyroaring import BitMap64
+
+from crawler.events import Closed, Described, Failed, Gone, Line, Listed, Opened, Stored, Throttled, Voided
+from crawler.model import Image, Page, WorkId, bit_of
+from crawler.rules.activity import Activity, Minute
+from crawler.rules.unfinished import Fact, Had, Key, Lost, Moment, Seen, Unfinished
+
+T = TypeVar("T")
+
+GONE_STRENGTH = ("purged", "restricted", "filtered", "unsupported", "not_found")
+"""A work gone for two reasons counts under the first of these; reasons unknown to this version come last."""
+LISTED_CHUNK = 50_000
+"""Most ids in one `listed` line."""
+FAILURES_KEPT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """What is left to do for a work: these images, or (None) everything, beginning with its description."""
+
+    images: tuple[Image, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Works: listed = done + gone + failed + pending, and what of them failed, among the listed ones.
+
+    `failed`: nothing more can be done for the work now, and something is missing. `failed_works_*` failed as a whole,
+    before their images were known. `reasons` counts works gone, and works and images failed, by reason.
+    `images`, `bytes`, `qualities` (what is stored) and `expected_images` (of described works) are of the whole log.
+    """
+
+    listed: int = 0
+    done: int = 0
+    gone: int = 0
+    failed: int = 0
+    pending: int = 0
+    images: int = 0
+    bytes: int = 0
+    expected_images: int = 0
+    failed_images_permanent: int = 0
+    failed_images_temporary: int = 0
+    failed_works_permanent: int = 0
+    failed_works_temporary: int = 0
+    reasons: Mapping[str, int] = field(default_factory=dict[str, int])
+    qualities: Mapping[str, int] = field(default_factory=dict[str, int])
+
+
+class State:
+    """The state of a crawl. `voided` names the lines that a first look at the log found voided.
+
+    With all `voided` lines known beforehand the law holds; one that comes later takes its line's fact back while the
+    work is not finished, and sets `stale` where that is too late: the log must then be folded anew.
+    """
+
+    def __init__(self, voided: Collection[Key] = ()) -> None:
+        self._voided = set(voided)
+        self._done = BitMap64()
+        self._gone: dict[str, BitMap64] = {}
+        self._entries: dict[WorkId, Unfinished] = {}
+        self._images = 0
+        self._bytes = 0
+        self._qualities: Counter[str] = Counter()
+        self._digests: set[str] = set()
+        self._lists: dict[str, BitMap64] = {}
+        self._opened: tuple[Moment, Mapping[str, Any]] | None = None
+        self._closed: tuple[Moment, Closed] | None = None
+        self._throttled: dict[str, tuple[Moment, Throttled]] = {}
+        self._failures: dict[Moment, Failed] = {}
+        self._activity = Activity()
+        self.first_t = ""
+        self.last_t = ""
+        self.stale = False
+
+    # -- folding -----------------------------------------------------------------------------------
+
+    def apply(self, line: Line) -> None:
+        """Take a line in."""
+        t, event = line.t, line.event
+        self.last_t = max(t, self.last_t)
+        self.first_t = min(t, self.first_t or t)
+        match event:
+            case Stored():
+                self._activity.stored(t, line.log, line.seq, event.bytes)
+                self._learn(line, event.id, Had(_moment(line), event.page, event.bytes, event.quality))
+            case Described():
+                self._activity.answered(t, bit_of(event.id))
+                self._learn(line, event.id, Seen(_moment(line), event.images))
+            case Gone():
+                self._activity.answered(t, bit_of(event.id))
+                if (line.log, line.seq) not in self._voided:
+                    self._gone.setdefault(event.reason, BitMap64()).add(bit_of(event.id))
+            case Failed():
+                self._keep_failure(_moment(line), event)
+                # A work of site `urls` is its one image: nothing of it comes before page 0.
+                page = 0 if event.page is None and isinstance(event.id, str) else event.page
+                self._learn(line, event.id, Lost(event.permanent, _moment(line), page, event.reason))
+            case Voided():
+                self._void((event.log, event.seq), event.id)
+            case Throttled():
+                self._throttled[event.host] = _later(self._throttled.get(event.host), line, event)
+            case Closed():
+                self._closed = _later(self._closed, line, event)
+            case Opened():
+                self._opened = _later(self._opened, line, event.source)
+                self._digests.add(str(event.source.get("digest", "")))
+            case Listed():
+                self._list(event)
+            case None:  # an intact line of a later version
+                pass
+
+    def _learn(self, line: Line, id: WorkId, fact: Fact) -> None:
+        bit = id if isinstance(id, int) else bit_of(id)
+        key = (line.log, line.seq)
+        if bit in self._done or key in self._voided:
+            return
+        entry = self._entries.get(id)
+        if entry is None:
+            entry = self._entries[id] = Unfinished(bit)
+        if entry.add(key, fact) and not isinstance(fact, Lost):
+            self._finish(id, entry)
+
+    def _finish(self, id: WorkId, entry: Unfinished) -> None:
+        """Make a work one bit when every image it has is stored."""
+        pages = _pages(id, entry)
+        had = entry.had
+        if pages is None or len(had) < len(pages) or not all(page in had for page in pages):
+            return
+        self._done.add(entry.bit)
+        del self._entries[id]
+        self._images += len(pages)
+        for page in pages:
+            self._bytes += had[page].bytes
+            self._qualities[had[page].quality] += 1
+
+    def _void(self, key: Key, id: WorkId | None) -> None:
+        if key in self._voided:
+            return
+        self._voided.add(key)
+        ids = list(self._entries) if id is None else [id]
+        for candidate in ids:
+            entry = self._entries.get(candidate)
+            if entry is not None and key in entry.facts:
+                entry.remove(key)
+                if not entry.facts:
+                    del self._entries[candidate]
+                return
+        self.stale = True
+
+    def _list(self, event: Listed) -> None:
+        try:
+            ids = BitMap64.deserialize(base64.b64decode(event.ids, validate=True))
+        except (binascii.Error, ValueError):
+            return  # the list stays incomplete, and is then not used
+        self._lists[event.digest] = self._lists.get(event.digest, BitMap64()) | ids
+
+    def _keep_failure(self, moment: Moment, event: Failed) -> None:
+        self._failures[moment] = event
+        if len(self._failures) >= 4 * FAILURES_KEPT:
+            self._failures = dict(self._latest_failures())
+
+    def _latest_failures(self) -> list[tuple[Moment, Failed]]:
+        return sorted(self._failures.items(), key=lambda item: item[0])[-FAILURES_KEPT:]
+
+    # -- asking ------------------------------------------------------------------------------------
+
+    def todo(self, id: WorkId) -> Todo | None:
+        """What is left to do for a work; None for done, gone, and where all that is missing failed for good."""
+        bit = bit_of(id)
+        if bit in self._done or any(bit in ids for ids in self._gone.values()):
+            return None
+        entry = self._entries.get(id)
+        if entry is None:
+            return Todo(None)
+        pages = _pages(id, entry)
+        lost, left = entry.losses(pages)
+        if not left and all(loss.permanent for loss in lost):
+            return None
+        if entry.seen is None:
+            return Todo(None)
+        final = {loss.page for loss in lost if loss.permanent}
+        return Todo(tuple(i for i in entry.seen.images if i.page not in entry.had and i.page not in final))
+
+    def totals(self, listed: BitMap64 | None = None) -> Totals:
+        """Counts over the works in `listed`; without it, over the newest list, or all works the log knows."""
+        within = self.listed() if listed is None else listed
+        reasons: Counter[str] = Counter()
+        settled = self._done.copy() if within is None else self._done & within
+        done = len(settled)
+        for reason in sorted(self._gone, key=_weakness):
+            ids = (self._gone[reason] if within is None else self._gone[reason] & within) - settled
+            if ids:
+                reasons[reason] += len(ids)
+                settled |= ids
+        images, size, expected = self._images, self._bytes, self._images
+        qualities = self._qualities.copy()
+        failed = open_works = 0
+        works_lost, images_lost = Counter[bool](), Counter[bool]()
+        for id, entry in self._entries.items():
+            images += len(entry.had)
+            for had in entry.had.values():
+                size += had.bytes
+                qualities[had.quality] += 1
+            expected += entry.expected
+            if entry.bit in settled or (within is not None and entry.bit not in within):
+                continue
+            lost, left = entry.losses(_pages(id, entry))
+            open_works += left
+            failed += not left
+            for loss in lost:
+                reasons[loss.reason] += 1
+                (works_lost if loss.page is None else images_lost)[loss.permanent] += 1
+        known = len(settled) + failed + open_works
+        count = max(known, self._source_ids()) if within is None else len(within)
+        return Totals(
+            listed=count,
+            done=done,
+            gone=len(settled) - done,
+            failed=failed,
+            pending=count - len(settled) - failed,
+            images=images,
+            bytes=size,
+            expected_images=expected,
+            failed_images_permanent=images_lost[True],
+            failed_images_temporary=images_lost[False],
+            failed_works_permanent=works_lost[True],
+            failed_works_temporary=works_lost[False],
+            reasons=dict(sorted(reasons.items())),
+            qualities=dict(sorted(qualities.items())),
+        )
+
+    def known(self) -> BitMap64:
+        """`bit_of` every work of which the log says anything."""
+        ids = BitMap64([entry.bit for entry in self._entries.values()]) | self._done
+        for gone in self._gone.values():
+            ids |= gone
+        return ids
+
+    def listed(self) -> BitMap64 | None:
+        """`bit_of` each id of the newest list, where the log knows several; None where every id it knows is listed."""
+        if self.source is None or len(self._digests) < 2:
+            return None
+        ids = self._lists.get(str(self.source.get("digest", "")))
+        return ids if ids is not None and len(ids) == self._source_ids() else None
+
+    @property
+    def source(self) -> Mapping[str, Any] | None:
+        """The `source` of the newest `opened`: path, digest, ids."""
+        return None if self._opened is None else self._opened[1]
+
+    def _source_ids(self) -> int:
+        ids = (self.source or {}).get("ids", 0)
+        return ids if isinstance(ids, int) else 0
+
+    @property
+    def closed(self) -> Closed | None:
+        """How the newest run that ended, ended."""
+        return None if self._closed is None else self._closed[1]
+
+    @property
+    def throttled(self) -> Mapping[str, Throttled]:
+        """The last word of each host's limiter."""
+        return {host: event for host, (_, event) in sorted(self._throttled.items())}
+
+    @property
+    def failures(self) -> tuple[tuple[str, Failed], ...]:
+        """The last failures with their times, oldest first."""
+        return tuple((moment[0], event) for moment, event in self._latest_failures())
+
+    @property
+    def minutes(self) -> tuple[Minute, ...]:
+        """The last minutes in which anything was written, oldest first."""
+        return self._activity.minutes()
+
+
+def listed_events(digest: str, ids: BitMap64) -> Iterator[Listed]:
+    """The `listed` lines that say which ids a list has; at least one, even for an empty list."""
+    rest = iter(ids)
+    while True:
+        chunk = BitMap64(islice(rest, LISTED_CHUNK))
+        yield Listed(digest, base64.b64encode(chunk.serialize()).decode())
+        if len(chunk) < LISTED_CHUNK:
+            return
+
+
+def _moment(line: Line) -> Moment:
+    return (line.t, line.log, line.seq)
+
+
+def _later(best: tuple[Moment, T] | None, line: Line, value: T) -> tuple[Moment, T]:
+    moment = _moment(line)
+    return (moment, value) if best is None or moment > best[0] else best
+
+
+def _pages(id: WorkId, entry: Unfinished) -> tuple[Page, ...] | None:
+    """The pages of a work, as far as known; a work of site `urls` has no description, and one page."""
+    if isinstance(id, str):
+        return (0,)
+    return None if entry.seen is None else tuple(image.page for image in entry.seen.images)
+
+
+def _weakness(reason: str) -> tuple[int, str]:
+    return (GONE_STRENGTH.index(reason) if reason in GONE_STRENGTH else len(GONE_STRENGTH), reason)

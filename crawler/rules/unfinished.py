@@ -1,0 +1,91 @@
+"""A work that is not finished: what the log says of it, fact by fact, and what the facts join to. Pure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from crawler.model import Image, Page
+
+Key = tuple[str, int]
+"""A line's name: log and `seq`."""
+Moment = tuple[str, str, int]
+"""A line's place in time: `t`, then log and `seq`."""
+
+
+class Seen(NamedTuple):
+    moment: Moment
+    images: tuple[Image, ...]
+
+
+class Had(NamedTuple):
+    moment: Moment
+    page: Page
+    bytes: int
+    quality: str
+
+
+class Lost(NamedTuple):
+    permanent: bool
+    moment: Moment
+    page: Page | None
+    reason: str
+
+
+Fact = Seen | Had | Lost
+
+
+class Unfinished:
+    """A work that is not finished: its standing facts by line, and what they join to."""
+
+    __slots__ = ("bit", "facts", "had", "lost", "seen")
+
+    def __init__(self, bit: int) -> None:
+        self.bit = bit
+        self.facts: dict[Key, Fact] = {}
+        self._join_all()
+
+    def add(self, key: Key, fact: Fact) -> bool:
+        """Whether the fact is new."""
+        if key in self.facts:
+            return False
+        self.facts[key] = fact
+        self._join(fact)
+        return True
+
+    def remove(self, key: Key) -> None:
+        """Take a fact back; what it outshone stands again."""
+        del self.facts[key]
+        self._join_all()
+
+    def _join_all(self) -> None:
+        self.seen: Seen | None = None
+        self.had: dict[Page, Had] = {}
+        self.lost: dict[Page | None, Lost] = {}
+        for fact in self.facts.values():
+            self._join(fact)
+
+    def _join(self, fact: Fact) -> None:
+        # Moments are unique, so comparing tuples never gets as far as what cannot be compared.
+        if isinstance(fact, Had):
+            best = self.had.get(fact.page)
+            if best is None or fact > best:
+                self.had[fact.page] = fact
+        elif isinstance(fact, Seen):
+            if self.seen is None or fact > self.seen:
+                self.seen = fact
+        elif (worst := self.lost.get(fact.page)) is None or fact > worst:
+            self.lost[fact.page] = fact
+
+    @property
+    def expected(self) -> int:
+        """Images of the work, as far as known."""
+        return len(self.seen.images) if self.seen else 0
+
+    def losses(self, pages: tuple[Page, ...] | None) -> tuple[list[Lost], bool]:
+        """What failed, given the work's pages (None: not known yet), and whether anything is left to try."""
+        if pages is None:
+            lost = self.lost.get(None)
+            return ([lost] if lost else []), lost is None
+        missing = [page for page in pages if page not in self.had]
+        lost = [self.lost[page] for page in missing if page in self.lost]
+        return lost, len(lost) < len(missing)
