@@ -1,0 +1,49 @@
+"""Settings that the design names and this version cannot obey yet: no mistakes, yet never ignored in silence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from crawler.settings import Settings
+
+_COLLECT = frozenset(
+    f"collect.{name}"
+    for name in ("kind", "path", "tags", "match", "cap_pages", "empty_wait_s", "since", "until", "out")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What to say of a key that is known but not built: refused, or harmless and remarked upon ("" for nothing)."""
+
+    refused: bool
+    text: str
+
+
+def judge(name: str, value: Any) -> Verdict | None:
+    """A verdict on a key of a config file that no model has; None when nobody knows it."""
+    if name in _COLLECT:
+        return Verdict(False, "[collect] is left aside: `crawler collect` is not available in this version")
+    if name == "cluster.workers":
+        return (
+            Verdict(False, "")
+            if type(value) is int and value == 1
+            else Verdict(True, "not available in this version: leave it at 1")
+        )
+    return None
+
+
+def refusals(settings: Settings) -> dict[str, str]:
+    """Complaints by key about settings that parse but are not obeyed by this version."""
+    wrong: dict[str, str] = {}
+    unbuilt = "not available in this version: leave it at 0"
+    if settings.limits.daily.requests:
+        wrong["limits.daily.requests"] = unbuilt
+    if settings.limits.daily.gb:
+        wrong["limits.daily.gb"] = unbuilt
+    if settings.ui.page_port:
+        wrong["ui.page_port"] = unbuilt
+    if settings.output.dir.startswith("s3://"):
+        wrong["output.dir"] = "object stores are not available in this version: name a folder"
+    return wrong
