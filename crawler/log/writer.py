@@ -1,0 +1,262 @@
+"""Writes a log: one process at a time, many lines a commit, and what was committed survives a power cut.
+
+`note` gives a line its place and takes it into `state` at once; `commit` makes everything noted so far durable with
+one write and one fsync. Write and fsync go to a thread of the log's own together: one hop a commit is cheaper than
+aiofiles' one a call, and a single thread keeps commits in order and never queues behind the images of others.
+
+After a write or fsync that failed, nothing is known of what the disk holds, and a repeated fsync may lie: the log is
+poisoned and every later call raises. The next process reads from the disk what is really there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from crawler.events import Event, Line
+from crawler.log import files
+from crawler.log.codec import encode
+from crawler.log.reader import scan, voided
+from crawler.log.settings import LogSettings
+from crawler.rules.replay import State
+from crawler.stop import StorageFailed
+
+T = TypeVar("T")
+
+ROOM_BYTES = 4 << 20
+"""With more than this buffered, `room` waits."""
+
+
+@dataclass(slots=True)
+class _Opened:
+    """An open log on disk."""
+
+    path: Path
+    private: Path
+    lock: int
+    file: int
+    size: int
+    id: str
+    seq: int
+    state: State
+    warnings: list[str]
+
+
+class Log:
+    """The log of one folder, open for writing. Made by `Log.open`; `close` gives the folder free."""
+
+    def __init__(self, opened: _Opened, settings: LogSettings, threads: ThreadPoolExecutor, *, sync: bool) -> None:
+        self.id = opened.id
+        self.next_seq = opened.seq + 1
+        self.state = opened.state
+        self.warnings = opened.warnings
+        self.nearly_full = False
+        self.clock: Callable[[], float] = time.time
+        self._path = opened.path
+        self._private = opened.private
+        self._lock_file = opened.lock
+        self._file = opened.file
+        self._size = opened.size
+        self._commit_s = settings.commit_ms / 1000
+        self._sync = sync
+        self._threads = threads
+        self._buffer: list[bytes] = []
+        self._waiting = 0
+        self._committing = asyncio.Lock()
+        self._poison: str | None = None
+        self._closed = False
+
+    @classmethod
+    async def open(cls, directory: Path, settings: LogSettings, *, sync: bool) -> Log:
+        """Take the folder, heal a torn tail, and fold what is there. `sync` False: durability `none`, no fsync.
+
+        Raises InUse, LogDamaged and StorageFailed.
+        """
+        threads = ThreadPoolExecutor(1, thread_name_prefix="log")
+        opening = asyncio.get_running_loop().run_in_executor(threads, _open, directory, sync)
+        try:
+            opened = await _finish(opening)
+        except BaseException:
+            if opening.done() and not opening.cancelled() and opening.exception() is None:
+                _release(opening.result().file, opening.result().lock)
+            threads.shutdown(wait=False)
+            raise
+        return cls(opened, settings, threads, sync=sync)
+
+    def note(self, event: Event) -> int:
+        """Give an event its line and take it into `state`; durable after the next commit. Gives its `seq`.
+
+        Never waits. Raises StorageFailed when the log is poisoned.
+        """
+        self._check()
+        seq = self.next_seq
+        moment = datetime.fromtimestamp(self.clock(), UTC)
+        t = f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
+        raw = encode(self.id, seq, t, event)
+        self.next_seq = seq + 1
+        self._buffer.append(raw)
+        self._waiting += len(raw)
+        self.state.apply(Line(self.id, seq, t, event))
+        return seq
+
+    async def commit(self) -> None:
+        """Make durable what was noted before; waits for a commit under way. Raises StorageFailed.
+
+        Cancelled in the middle, it first lets the write end.
+        """
+        async with self._committing:
+            self._check()
+            if not self._buffer:
+                return
+            data = b"".join(self._buffer)
+            self._buffer = []
+            try:
+                await _finish(asyncio.get_running_loop().run_in_executor(self._threads, self._write, data))
+            finally:
+                self._waiting -= len(data)
+
+    async def run(self) -> None:
+        """Commit every `log.commit_ms`, until cancelled. Raises StorageFailed, also when the disk is nearly full."""
+        while True:
+            await asyncio.sleep(self._commit_s)
+            await self.commit()
+            if self.nearly_full:
+                raise StorageFailed(
+                    f"{self._path}: the disk is full. All lines are safe, and there is room for the last ones. "
+                    "Make room and run the same command again: it goes on where it stopped."
+                )
+
+    async def room(self) -> None:
+        """Wait while more is buffered than a slow disk should be given at once. Raises StorageFailed."""
+        while self._waiting > ROOM_BYTES:
+            await self.commit()
+
+    async def close(self) -> None:
+        """Commit, unless poisoned, and give the folder free. Raises StorageFailed. Closed twice is closed once."""
+        if self._closed:
+            return
+        try:
+            if self._poison is None:
+                await self.commit()
+        finally:
+            # The log's one thread takes this after any write that is still under way.
+            self._closed = True
+            self._poison = self._poison or f"{self._path}: the log is closed"
+            releasing = asyncio.get_running_loop().run_in_executor(self._threads, _release, self._file, self._lock_file)
+            try:
+                await _finish(releasing)
+            finally:
+                self._threads.shutdown(wait=False)
+
+    def _check(self) -> None:
+        if self._poison is not None:
+            raise StorageFailed(self._poison)
+
+    def _write(self, data: bytes) -> None:
+        """In the log's thread: one write, one fsync. Raises StorageFailed, and then never works again."""
+        doing = "write"
+        try:
+            try:
+                files.write_all(self._file, data)
+            except OSError as error:
+                os.ftruncate(self._file, self._size)
+                if error.errno not in files.FULL or not files.drop_reserve(self._private):
+                    raise
+                self.nearly_full = True
+                files.write_all(self._file, data)
+            doing = "fsync"
+            if self._sync:
+                files.sync_file(self._file)
+            self._size += len(data)
+        except OSError as error:
+            self._poison = (
+                f"{self._path}: {doing} failed: {error.strerror or error}. Nothing more is written: what was noted "
+                "since the last commit is fetched again by the next run. Check the disk and its free space, then run "
+                "the same command again."
+            )
+            if doing == "write":
+                with suppress(OSError):
+                    os.ftruncate(self._file, self._size)
+            raise StorageFailed(self._poison) from error
+
+
+def _open(directory: Path, sync: bool) -> _Opened:
+    """In the log's thread: everything that `Log.open` does. Raises InUse, LogDamaged, StorageFailed."""
+    try:
+        private = files.make_folder(directory, sync=sync)
+        lock = files.lock(directory, private)
+        file = -1
+        try:
+            path = directory / files.LOG
+            new = not path.exists()
+            file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            opened = _read(_Opened(path, private, lock, file, 0, "", 0, State(), []))
+            if sync:
+                files.sync_file(file)  # what a killed process wrote and did not sync is built upon from here
+                if new:
+                    files.sync_folder(directory)
+            files.make_reserve(private)
+            return opened
+        except BaseException:
+            _release(file, lock)
+            raise
+    except OSError as error:
+        raise StorageFailed(
+            f"{error.filename or directory}: the log cannot be opened: {error.strerror or error}. Nothing was asked of "
+            "any site. Check that output.dir can be written and has room, then run the same command again."
+        ) from error
+
+
+def _read(opened: _Opened) -> _Opened:
+    """Fold the log, heal its tail, and find the place of the next line. Raises LogDamaged, OSError."""
+    path = opened.path
+    opened.state = State(voided(path))
+    last: dict[str, int] = {}
+    lines = scan(path)
+    for _, line in lines:
+        opened.state.apply(line)
+        last[line.log] = max(line.seq, last.get(line.log, 0))
+    if lines.good < lines.end:
+        aside = files.keep_aside(path, lines.good, opened.private)
+        os.ftruncate(opened.file, lines.good)
+        opened.warnings.append(
+            f"{path}: ended in the middle of a line, as after a crash; {lines.end - lines.good} bytes from byte "
+            f"{lines.good} on were cut off and are kept in {aside}"
+        )
+    elif lines.open_ended:
+        files.write_all(opened.file, b"\n")
+    opened.size = os.fstat(opened.file).st_size
+    # A file joined from several logs goes on under a name of its own: theirs may be written elsewhere still.
+    opened.id = next(iter(last)) if len(last) == 1 else secrets.token_hex(6)
+    opened.seq = last.get(opened.id, 0)
+    return opened
+
+
+def _release(file: int, lock: int) -> None:
+    for descriptor in (file, lock):
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+async def _finish(future: asyncio.Future[T]) -> T:
+    """The result of work in a thread, which cannot be stopped: a cancellation waits for its end and is raised then."""
+    cancelled: asyncio.CancelledError | None = None
+    while not future.done():
+        try:
+            await asyncio.wait((future,))
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        if not future.cancelled():
+            future.exception()  # seen; a poisoned log tells it to the next caller
+        raise cancelled
+    return future.result()
