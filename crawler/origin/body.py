@@ -1,4 +1,4 @@
-"""The JSON that the stand-in answers with: the shape, the oddities and the escaping of the site's own (pixiv.md 1, 2)."""
+"""The JSON that the stand-in answers with: in shape, oddities and escaping like the site's (pixiv.md 1, 2)."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def _tags(dice: Dice, work: OriginWork, user: str, session: bool) -> Json:
 
 def _user_illusts(dice: Dice, work: OriginWork, user: str) -> Json:
     """The author's other works: nulls for all but a few, and the work itself."""
-    count = int(20 + 380 * dice.unit() ** 2)
+    count = int(60 + 1000 * dice.unit() ** 2)
     found: Json = {str(max(1, work.id + dice.between(-400_000, 400_000))): None for _ in range(count)}
     for id in (work.id, work.id + 17, max(1, work.id - 23)):
         found[str(id)] = {

@@ -9,7 +9,7 @@ PLAIN_HOSTS = tuple(f"img{n}.example" for n in range(8))
 HOSTS = (WWW, IMAGES, STATIC, *PLAIN_HOSTS)
 RENDITIONS = ("original", "regular", "small", "thumb", "mini", "thumb_mini")
 SCALES = {"original": 1.0, "regular": 0.7, "small": 0.4, "thumb": 0.3, "mini": 0.1, "thumb_mini": 0.2}
-"""Size of each rendition, as a share of the original's. (The site's are bounded in pixels; its originals are larger.)"""
+"""Size of each rendition, as a share of the original's. (The site bounds them in pixels.)"""
 FOLDERS = {
     "regular": ("/img-master", "master1200"),
     "small": ("/c/540x540_70/img-master", "master1200"),

@@ -50,7 +50,8 @@ def _painted(dice: Dice, width: int, height: int) -> Image.Image:
 
     Painting indices and not colours makes PNG and GIF cheap: nothing has to be quantized.
     """
-    canvas = _sky(dice).resize((width, height), Image.Resampling.BILINEAR)
+    # Pillow's annotations name numpy, which need not be installed.
+    canvas = _sky(dice).resize((width, height), Image.Resampling.BILINEAR)  # pyright: ignore[reportUnknownMemberType]
     canvas.putpalette(_palette(dice))
     pen = ImageDraw.Draw(canvas)
     _disc(dice, pen, (width, height))
@@ -63,9 +64,7 @@ def _painted(dice: Dice, width: int, height: int) -> Image.Image:
 
 def _sky(dice: Dice) -> Image.Image:
     """A few points of the ramp; stretched smoothly they make a sky."""
-    small = Image.new("L", (3, 3))
-    small.putdata([dice.between(0, RAMP - 1) for _ in range(9)])
-    return small
+    return Image.frombytes("L", (3, 3), bytes(dice.between(0, RAMP - 1) for _ in range(9)))
 
 
 def _palette(dice: Dice) -> bytes:
@@ -132,7 +131,7 @@ def _mark(canvas: Image.Image, turn: float) -> None:
 
 
 def _encoded(canvas: Image.Image, kind: str, note: str, big: bool) -> bytes:
-    """`note` is written into the file where the format has room for it, so that bytes differ even where pixels agree."""
+    """`note` is written into the file where the format has room, so that bytes differ even where pixels agree."""
     out = io.BytesIO()
     if kind == "jpg":
         colours = canvas.convert("RGB")

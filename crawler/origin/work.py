@@ -1,9 +1,10 @@
-"""What a work of the stand-in is: made from (seed, mix, id) and nothing else, so that any id has its answer for ever."""
+"""What a work of the stand-in is: made from (seed, mix, id) and nothing else, so an id's answer never changes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from itertools import pairwise
 
 from crawler.origin.dice import Dice
 from crawler.origin.words import HOSTILE_TITLES, POPULAR, TAGS, TITLES
@@ -52,8 +53,8 @@ class Mix:
 
 @dataclass(frozen=True, slots=True)
 class OriginPage:
-    """One page. `ext` is what its URL says, `kind` what its bytes are; `broken` is the original's status for ever, or 0;
-    `lost` breaks the renditions too. `width` and `height` are the original's, in pixels."""
+    """One page. `ext` is what its URL says, `kind` what its bytes are; `broken` is the original's status
+    for ever, or 0; `lost` breaks the renditions too. `width` and `height` are the original's, in pixels."""
 
     ext: str
     kind: str
@@ -210,7 +211,7 @@ def _tags(dice: Dice, x_restrict: int, ugoira: bool, bookmarks: int) -> tuple[tu
 
 def _date_of(id: int) -> datetime:
     """The day that `id` was given out, by interpolation."""
-    for (low, start), (high, end) in zip(DATES, DATES[1:], strict=False):
+    for (low, start), (high, end) in pairwise(DATES):
         if id < high:
             return start + timedelta(days=int((end - start).days * (id - low) / (high - low)))
     return DATES[-1][1]
