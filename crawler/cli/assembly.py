@@ -7,12 +7,12 @@ import hashlib
 import signal
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import orjson
 import uvloop
 
 from crawler.cli.loading import Loaded
+from crawler.cli.talk import Talk
 from crawler.engine.run import Attendant, Outcome, Rooms, Run
 from crawler.model import Absent, Description, Work
 from crawler.rules.filter import refusal
@@ -20,8 +20,7 @@ from crawler.settings import Settings
 from crawler.sites.pixiv import Pixiv
 from crawler.sites.site import Site
 from crawler.sites.urls import Urls
-from crawler.sources.reader import Item, open_source
-from crawler.cli.talk import Talk
+from crawler.sources.source import Item, Source, open_source
 
 
 def settings_digest(settings: Settings) -> str:
@@ -44,11 +43,12 @@ def build_run(loaded: Loaded, talk: Talk) -> Run:
     def describe_url(item: Item) -> Description | None:
         return None if item.url is None else urls.description(str(item.id), item.url)
 
-    async def source(spool: Path) -> Any:
+    async def source(spool: Path) -> Source:
         return await asyncio.to_thread(open_source, settings.source, spool)
 
     rooms = Rooms(
         output=settings.output,
+        source_path=settings.source.path,
         limits=settings.limits,
         network=settings.network,
         retry=settings.retry,

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from crawler.sources.reader import Census
-
-MOST_PROBLEMS = 20
+from crawler.sources.source import Census
 
 
 class Talk:
@@ -26,11 +24,10 @@ class Talk:
 
     def counted(self, census: Census, new: int) -> None:
         """Tell what the counting pass found: the malformed lines one by one, then a count."""
-        for problem in census.problems[:MOST_PROBLEMS]:
+        for problem in census.problems:
             self.warn(str(problem))
-        more = census.malformed - min(len(census.problems), MOST_PROBLEMS)
-        if more > 0:
-            self.warn(f"... and {more:,} more malformed lines")
+        if census.more_problems:
+            self.warn(f"... and {census.more_problems:,} more malformed lines")
         if census.hopeless:
             self.warn("Not one line of the list is an id: nothing was asked of any site. Is this the right file?")
             return

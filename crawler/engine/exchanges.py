@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from crawler.fetch.exchange import Head, Request
-from crawler.model import Absent, Description, Failure, Kind
+from crawler.model import Absent, Description, Failure, Kind, Page
 from crawler.rules.media import Inspector, Media
 from crawler.sinks.sink import Part
 from crawler.sites.site import Ask
@@ -57,8 +57,9 @@ class Download:
     as they stream; `media` says what they are once `finish` found nothing wrong.
     """
 
-    def __init__(self, part: Part, request: Request) -> None:
+    def __init__(self, part: Part, request: Request, page: Page) -> None:
         self._part = part
+        self._page = page
         self._request = request
         self._inspector: Inspector | None = None
         self._total: int | None = None
@@ -79,7 +80,7 @@ class Download:
             return await self._go_on(head)
         if head.status == 200:
             await self._part.begin(self._request.url, validator_of(head.headers))
-            self._inspector, self._size, self._total = Inspector(), 0, head.length
+            self._inspector, self._size, self._total = Inspector(self._page), 0, head.length
             return None
         if head.status == 416:
             await self._part.drop()
@@ -93,7 +94,7 @@ class Download:
             await self._part.drop()
             return Failure(Kind.RANGE, "the host sent another range than was asked; starting anew", 206)
         if self._inspector is None or self._size != held.bytes:  # left by an earlier run
-            self._inspector = Inspector()
+            self._inspector = Inspector(self._page)
             async for block in self._part.reread():
                 self._inspector.feed(block)
             self._size = held.bytes

@@ -14,7 +14,7 @@ from typing import Any
 from crawler import __version__
 from crawler.engine.settings import LimitsSettings
 from crawler.engine.work import Counters, Tools, crawl
-from crawler.events import Closed, Failed, Gone, Opened, Stored, Throttled
+from crawler.events import Closed, Opened, Throttled
 from crawler.fetch.door import Door
 from crawler.fetch.settings import NetworkSettings
 from crawler.log.settings import LogSettings
@@ -26,8 +26,9 @@ from crawler.rules.settings import RetrySettings
 from crawler.sinks.folder import Folder
 from crawler.sinks.settings import OutputSettings
 from crawler.sites.site import Site
-from crawler.sources.reader import Census, Item, Source
-from crawler.stop import Draining, Gate, Stop, StorageFailed
+from crawler.sources.lines import SourceError
+from crawler.sources.source import Census, Item, Source
+from crawler.stop import Gate, Stop, StorageFailed
 
 LOG_FORMAT = 1
 TOTALS_EVERY_S = 0.5
@@ -47,6 +48,7 @@ class Rooms:
     network: NetworkSettings
     retry: RetrySettings
     log: LogSettings
+    source_path: str | tuple[str, ...]
     quality: str
     digest: str
 
@@ -175,7 +177,7 @@ class Run:
             for part in listed_events(census.digest, census.bitmap):
                 log.note(part)
                 await log.room()
-        origin = {"path": source.path, "digest": census.digest, "ids": census.ids}
+        origin = {"path": self._rooms.source_path, "digest": census.digest, "ids": census.ids}
         log.note(Opened(log.id, LOG_FORMAT, __version__, origin, self._rooms.digest))
         await log.commit()
 
@@ -199,7 +201,10 @@ class Run:
                 helpers = [group.create_task(log.run()), group.create_task(self._deadline())]
                 watchers = [group.create_task(attend(attendant, self.snapshot, done)) for attendant in attendants]
                 self._phase = "crawling"
-                await self._feed(group, source, sink, tools)
+                try:
+                    await self._feed(group, source, sink, tools)
+                except SourceError as error:
+                    self.drain("source", 2, str(error))
                 while self._works:
                     await asyncio.wait(self._works)
                 self._phase = "closing"

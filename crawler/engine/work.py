@@ -104,8 +104,13 @@ async def fetch(id: WorkId, image: Image, tools: Tools) -> None:
             second = await fetch_as(id, image, image.fallback, "regular", tools)
             # The original's failure is the one to tell of: it is why there is no image.
             failure = None if second is None else failure if second.permanent else second
-        if failure is not None:
-            heed(failure, id, tools)
+        if failure is None:
+            return
+        heed(failure, id, tools)
+        if isinstance(id, str) and failure.kind is Kind.NOT_FOUND:
+            # Of a plain URL nothing but the file was ever promised: it is gone as a whole, like a work.
+            tools.log.note(Gone(id, "not_found"))
+        else:
             tools.log.note(failed(id, image, failure))
     except Draining:
         return
@@ -114,7 +119,7 @@ async def fetch(id: WorkId, image: Image, tools: Tools) -> None:
 async def fetch_as(id: WorkId, image: Image, url: str, quality: str, tools: Tools) -> Failure | None:
     """Fetch one rendition into the sink and note it; the Failure where it could not be had. Raises Draining."""
     part = await tools.sink.part(id, image.page)
-    download = Download(part, tools.site.image_request(Image(image.page, url)))
+    download = Download(part, tools.site.image_request(Image(image.page, url)), image.page)
     try:
         outcome = await tools.door.get(download)
     except (Draining, asyncio.CancelledError):

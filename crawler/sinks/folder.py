@@ -83,7 +83,8 @@ class FolderPart:
 
     def __init__(self, folder: Folder, id: WorkId, page: Page) -> None:
         self._folder = folder
-        self._id, self._page = id, page
+        self._id = id
+        self._page: Page = page
         stem = f"{id}_{page}" if isinstance(id, int) else f"{bit_of(id):016x}_{page}"
         self._path = folder.parts / f"{stem}.part"
         self._note = folder.parts / f"{stem}.json"
