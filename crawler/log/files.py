@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 from crawler.stop import Stop
@@ -62,19 +63,35 @@ def lock(directory: Path, private: Path) -> int:
     return descriptor
 
 
-def keep_aside(path: Path, start: int, private: Path) -> Path:
+def keep_tail(path: Path, start: int, private: Path) -> Path:
     """Copy what `path` has from byte `start` on to .crawl/torn-<n>.bin, durably. Raises OSError."""
-    number = 1
-    while (aside := private / f"torn-{number}.bin").exists():
-        number += 1
-    with path.open("rb") as source, aside.open("xb") as copy:
+    return _copy(path, start, _unused(private, "torn-{}.bin"))
+
+
+def keep_whole(path: Path, private: Path) -> Path:
+    """Keep `path` as it is under .crawl/damaged-<n>.jsonl, durably. Raises OSError."""
+    kept = _unused(private, "damaged-{}.jsonl")
+    try:
+        os.link(path, kept)
+    except OSError:  # a file system without hard links
+        return _copy(path, 0, kept)
+    sync_folder(private)
+    return kept
+
+
+def _unused(folder: Path, pattern: str) -> Path:
+    return next(path for number in count(1) if not (path := folder / pattern.format(number)).exists())
+
+
+def _copy(path: Path, start: int, to: Path) -> Path:
+    with path.open("rb") as source, to.open("xb") as copy:
         source.seek(start)
         while chunk := source.read(RESERVE_BYTES):
             copy.write(chunk)
         copy.flush()
         sync_file(copy.fileno())
-    sync_folder(private)
-    return aside
+    sync_folder(to.parent)
+    return to
 
 
 def make_reserve(private: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from pyroaring import BitMap64
+
 from crawler.events import Line, Voided
 from crawler.log.codec import decode
 from crawler.rules.replay import Key, State
@@ -30,25 +32,26 @@ class LogDamaged(Stop):
 class Scan:
     """Iterates over the intact lines of a log as (offset, Line), in little memory. Raises LogDamaged, OSError.
 
-    A gap in `seq` is damage unless each missing line is voided (that is how a repaired log says what it lost). Starting
-    at an offset that is not 0, the first line of each log is taken as it comes. When the iteration is over, `good` is
-    the offset behind the last intact line, `end` the size that was read (more than `good`: a torn tail lies between),
-    and `open_ended` says that the last intact line has no newline yet.
+    Bad bytes with an intact line after them are damage, told where they are met; so is a line that is missing from the
+    `seq` of its log and not voided (that is how a repaired log says what it lost), told at the end: lines may come in
+    any order. Starting at an offset that is not 0, the first line of each log is taken as it comes. When the iteration
+    is over, `good` is the offset behind the last intact line, `end` the size that was read (more than `good`: a torn
+    tail lies between), and `open_ended` says that the last intact line has no newline yet.
     """
 
     def __init__(self, path: Path, start: int = 0) -> None:
         self.path = path
         self.start = self.good = self.end = start
         self.open_ended = False
-        self._last: dict[str, int] = {}
-        self._voided: set[Key] | None = None
+        self._holes: list[tuple[int, str, int, int]] = []
+        self._late: dict[str, BitMap64] = {}
 
     def __iter__(self) -> Iterator[tuple[int, Line]]:
         bad = -1
-        last = self._last
-        for offset, raw in _raw_lines(self.path, self.start):
+        last: dict[str, int] = {}
+        for offset, raw, closed in raw_lines(self.path, self.start):
+            self.end = offset + len(raw) + closed
             line = decode(raw)
-            self.end = offset + len(raw) + 1
             if line is None:
                 if bad < 0:
                     bad = offset
@@ -57,28 +60,25 @@ class Scan:
                 raise LogDamaged(self.path, bad, "bytes that are no line, with good lines after them")
             seq, seen = line.seq, last.get(line.log, 0)
             if seq > seen:
-                if seq != seen + 1 and (seen or not self.start):
-                    self._gap(line, offset, seen)
                 last[line.log] = seq
+                if seq != seen + 1 and (seen or not self.start):
+                    self._holes.append((offset, line.log, seen + 1, seq))
+            elif self._holes:
+                self._late.setdefault(line.log, BitMap64()).add(seq)
             self.good = self.end
+            self.open_ended = not closed
             yield offset, line
-        self._finish(bad)
+        self._check_holes()
 
-    def _finish(self, bad: int) -> None:
-        """The last piece of a file has no newline, so what was counted is one byte more than what is there."""
-        size = self.path.stat().st_size
-        self.open_ended = bad < 0 and self.good == size + 1
-        if self.open_ended:
-            self.good = size
-        self.end = max(self.good, min(self.end, size))
-
-    def _gap(self, line: Line, offset: int, seen: int) -> None:
-        if self._voided is None:
-            self._voided = voided(self.path)
-        if any((line.log, seq) not in self._voided for seq in range(seen + 1, line.seq)):
-            raise LogDamaged(
-                self.path, offset, f"lines {seen + 1} to {line.seq - 1} of log {line.log} are missing before it"
-            )
+    def _check_holes(self) -> None:
+        if not self._holes:
+            return
+        gone = voided(self.path)
+        for offset, log, first, behind in self._holes:
+            late = self._late.get(log, BitMap64())
+            missing = next((seq for seq in range(first, behind) if seq not in late and (log, seq) not in gone), 0)
+            if missing:
+                raise LogDamaged(self.path, offset, f"line {missing} of log {log} is missing before it")
 
 
 def scan(path: Path, start: int = 0) -> Scan:
@@ -89,7 +89,7 @@ def scan(path: Path, start: int = 0) -> Scan:
 def voided(path: Path) -> set[Key]:
     """The lines that `voided` lines of this log name, found in a pass that decodes nothing else. Raises OSError."""
     found: set[Key] = set()
-    for block in _blocks(path, 0):
+    for block, _ in _blocks(path, 0):
         if _VOIDED not in block:
             continue
         for raw in block.split(b"\n"):
@@ -106,17 +106,21 @@ def replay(path: Path) -> State:
     return state
 
 
-def _raw_lines(path: Path, start: int) -> Iterator[tuple[int, bytes]]:
-    """Offset and bytes of each line, without newlines; the last only if there is anything behind the last newline."""
+def raw_lines(path: Path, start: int) -> Iterator[tuple[int, bytes, bool]]:
+    """Offset and bytes of each line, without its newline, and whether it has one: only the last can be without."""
     offset = start
-    for block in _blocks(path, start):
-        for raw in block.split(b"\n"):
-            yield offset, raw
+    for block, closed in _blocks(path, start):
+        raws = block.split(b"\n")
+        final = raws.pop()
+        for raw in raws:
+            yield offset, raw, True
             offset += len(raw) + 1
+        yield offset, final, closed
+        offset += len(final) + closed
 
 
-def _blocks(path: Path, start: int) -> Iterator[bytes]:
-    """Bytes of the file in pieces that end before a newline, which is left out; the last may be without one."""
+def _blocks(path: Path, start: int) -> Iterator[tuple[bytes, bool]]:
+    """The file in pieces of whole lines, without the newline that ends a piece; the last may have had none."""
     rest = b""
     with path.open("rb", buffering=0) as file:
         file.seek(start)
@@ -125,7 +129,7 @@ def _blocks(path: Path, start: int) -> Iterator[bytes]:
             if cut < 0:
                 rest += chunk
                 continue
-            yield rest + chunk[:cut]
+            yield rest + chunk[:cut], True
             rest = chunk[cut + 1 :]
     if rest:
-        yield rest
+        yield rest, False

@@ -226,7 +226,7 @@ def _read(opened: _Opened) -> _Opened:
         opened.state.apply(line)
         last[line.log] = max(line.seq, last.get(line.log, 0))
     if lines.good < lines.end:
-        aside = files.keep_aside(path, lines.good, opened.private)
+        aside = files.keep_tail(path, lines.good, opened.private)
         os.ftruncate(opened.file, lines.good)
         opened.warnings.append(
             f"{path}: ended in the middle of a line, as after a crash; {lines.end - lines.good} bytes from byte "

@@ -141,9 +141,11 @@ class State:
 
     def _finish(self, id: WorkId, entry: Unfinished) -> None:
         """Make a work one bit when every image it has is stored."""
-        pages = _pages(id, entry)
         had = entry.had
-        if pages is None or len(had) < len(pages) or not all(page in had for page in pages):
+        if entry.seen is not None and len(had) < len(entry.seen.images):
+            return
+        pages = _pages(id, entry)
+        if pages is None or not all(page in had for page in pages):
             return
         self._done.add(entry.bit)
         del self._entries[id]
