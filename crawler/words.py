@@ -57,9 +57,16 @@ def count(n: int) -> str:
     return f"{n:,}"
 
 
+def number(n: float) -> str:
+    """A speed: one digit after the point while it is small."""
+    return f"{n:,.0f}" if n >= 99.95 else f"{n:.1f}"
+
+
 def plural(n: int, noun: str) -> str:
-    """`1 work`, `2 works`."""
-    return f"{count(n)} {noun}" if n == 1 else f"{count(n)} {noun}s"
+    """`1 work`, `2 works`, `3 tries`."""
+    if n != 1:
+        noun = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s"
+    return f"{count(n)} {noun}"
 
 
 def size(n: float) -> str:
@@ -110,6 +117,8 @@ def share(part: int, whole: int) -> str:
     """Per cent with one digit, never rounded up to 100.0 while something is missing."""
     if whole <= 0:
         return "0.0 %"
+    if 0 < 1000 * part < whole:
+        return "< 0.1 %"
     return f"{math.floor(1000 * part / whole) / 10:.1f} %"
 
 
@@ -181,7 +190,7 @@ def _described(event: Described) -> str:
 def _failed(event: Failed) -> str:
     what = f"{page(event.page):<4} " if event.page is not None else ""
     status = "" if event.status is None else f", status {event.status}"
-    tries = f" after {plural(event.attempts, 'try')}".replace("trys", "tries") if event.attempts else ""
+    tries = f" after {plural(event.attempts, 'try')}" if event.attempts else ""
     end = "for good" if event.permanent else "the next run tries again"
     detail = f": {clean(event.detail)}" if event.detail else ""
     return f"{what}{words(event.reason)}{status}{tries}, {end}{detail}"

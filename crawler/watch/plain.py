@@ -10,7 +10,7 @@ import orjson
 
 from crawler.progress import Note, Snapshot, Track, bottleneck, status_fields
 from crawler.watch.pace import over_within
-from crawler.words import between, clean, clock, count, share, size, words
+from crawler.words import between, clean, clock, count, number, share, size, words
 
 _WORTH_A_LINE = ("opened", "failed", "voided", "throttled", "closed")
 _MOST_NOTES = 10  # between two lines of progress
@@ -24,7 +24,7 @@ def line(now: Snapshot, track: Track) -> str:
         f"{clock(now.t)}  works {count(settled)}/{count(now.listed)} ({share(settled, now.listed)})",
         f"images {count(now.images)}",
         size(now.bytes),
-        f"{speed.works_min:.0f} works/min, {speed.images_s:.1f} images/s, {size(speed.bytes_s)}/s",
+        f"{number(speed.works_min)} works/min, {number(speed.images_s)} images/s, {size(speed.bytes_s)}/s",
         f"gone {count(now.gone)}, failed {count(now.failed)}",
         f"left {between(track.left())}",
         f"limit: {bottleneck(now)}",

@@ -20,7 +20,7 @@ from crawler.fetch.exchange import HostState
 from crawler.progress import Note, Snapshot, Track, bottleneck
 from crawler.watch.pace import over_within
 from crawler.watch.style import BAD, EVENT, FAINT, GONE, GOOD, STRONG, WAIT, console, fit, joined, pad
-from crawler.words import between, clean, clock, count, duration, per_second, plural, share, size, words
+from crawler.words import between, clean, clock, count, duration, number, per_second, plural, share, size, words
 
 TROUBLE = ("failed", "throttled", "voided")
 _LABEL = 11
@@ -144,8 +144,8 @@ def _answers(now: Snapshot, track: Track, place: Place, trouble: Note | None) ->
         limit.append(f"   {plural(now.in_flight, 'work')} in flight", FAINT)
     pieces = joined(
         (
-            (f"{speed.works_min:.0f} works/min", ""),
-            (f"{speed.images_s:.1f} images/s", ""),
+            (f"{number(speed.works_min)} works/min", ""),
+            (f"{number(speed.images_s)} images/s", ""),
             (f"{size(speed.bytes_s)}/s", ""),
         )
     )
