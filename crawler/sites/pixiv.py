@@ -85,7 +85,7 @@ class _Detail:
         shown = _hidden(raw.get("urls"), "original")
         if shown is not None:
             return shown
-        if "illustType" in raw and number(raw["illustType"], -1) not in KINDS:
+        if number(raw.get("illustType")) not in KINDS:  # a number, and none that is known
             return Absent("unsupported")
         try:
             work = work_of(raw)

@@ -10,12 +10,13 @@ import zlib
 from collections.abc import Callable, Iterable
 
 import pytest
-from crawler.model import Failure, Kind
-from crawler.rules.media import Inspector, Media
-from crawler.rules.naming import EXTENSIONS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, features
+
+from crawler.model import Failure, Kind
+from crawler.rules.media import Inspector, Media
+from crawler.rules.naming import EXTENSIONS
 
 Sample = tuple[bytes, Media]
 CUT = {Kind.TRUNCATED, Kind.NOT_AN_IMAGE}
