@@ -129,7 +129,7 @@ class _Pages:
         images: list[Image] = []
         for place, (page, missing) in enumerate(zip(pages, hidden, strict=True)):
             if isinstance(missing, Absent):  # said of some pages only: it may pass (pixiv.md 3.5, GD#4327)
-                return Failure(Kind.PLACEHOLDER, f"page {place} is hidden, others are not", status)
+                return _bad(f"page {place} is hidden, others are not")
             image = missing or _image(self.site, place, page["urls"], page)
             if isinstance(image, Failure):
                 return image
@@ -176,9 +176,10 @@ class _Ugoira:
 
 
 def _of_known_work(said: Any | Absent | Failure, status: int) -> Any | Absent | Failure:
-    # The work was there a moment ago: that it is gone is for its own endpoint to say, when it is asked again.
+    # The work was there a moment ago: that it is gone is for its own endpoint to say, in a later run. The kinds
+    # NOT_FOUND and, of a page hidden among others, PLACEHOLDER would be final.
     if isinstance(said, Absent) and said.reason == "not_found":
-        return Failure(Kind.NOT_FOUND, "the work is there, its files are not listed", status)
+        return Failure(Kind.BAD_REPLY, "the work is there, its files are not listed", status)
     return said
 
 
