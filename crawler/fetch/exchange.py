@@ -11,7 +11,7 @@ from crawler.model import Failure, Lane
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One GET. `headers` are for this URL's origin; on a redirect `cross_origin` headers alone go along.
+    """One GET. `headers` (Referer, Accept, Range) are public and go along on every hop of a redirect.
 
     `secret` headers (the session) are sent to `url`'s origin only, never on a hop to another, and never logged.
     `room_bytes` is what the exchange may hold in memory at once; the door counts it against limits.memory_mb.
@@ -20,7 +20,7 @@ class Request:
     url: str
     lane: Lane
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    secret: Mapping[str, str] = field(default_factory=dict[str, str])
+    secret: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     room_bytes: int = 512 * 1024
 
 

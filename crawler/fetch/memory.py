@@ -1,4 +1,4 @@
-"""Room that is shared first come, first served: bytes of bodies (limits.memory_mb), connections, a place at the head."""
+"""Room shared first come, first served: bytes of bodies (limits.memory_mb), connections, the place at the head."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from crawler.stop import Gate
 
 
 class Room:
-    """`total` units; who takes some gives them back. FIFO: a large wish is not overtaken by small ones, so none starves.
+    """`total` units; who takes some gives them back. A large wish is not overtaken by small ones, so none starves.
 
     A wish for more than `total` is clamped to it, so that nothing waits for ever; total 0 = no bound.
     """

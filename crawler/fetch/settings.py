@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from crawler.model import Section
+from crawler.rules.addresses import endpoint, networks
 
 
 class HostLimits(Section):
@@ -43,3 +44,23 @@ class NetworkSettings(Section):
         default_factory=dict, description='"host" = "ip:port": connect there, TLS name and Host unchanged'
     )
     allow_private: tuple[str, ...] = Field(default=(), description="private networks that may be reached, as CIDR")
+
+    @field_validator("resolve")
+    @classmethod
+    def _endpoints(cls, value: dict[str, str]) -> dict[str, str]:
+        for text in value.values():
+            endpoint(text)
+        return value
+
+    @field_validator("allow_private")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        networks(value)
+        return value
+
+    @field_validator("proxy")
+    @classmethod
+    def _proxy(cls, value: str) -> str:
+        if value and not value.startswith("http://"):
+            raise ValueError("a proxy is given as http://host:port")
+        return value

@@ -54,6 +54,14 @@ def networks(texts: Iterable[str]) -> tuple[Network, ...]:
     return tuple(ip_network(text.strip(), strict=False) for text in texts)
 
 
+def endpoint(text: str) -> tuple[str, int]:
+    """The address and port of "ip:port" or "[ip]:port", the address in its canonical form. Raises ValueError."""
+    host, colon, port = text.strip().rpartition(":")
+    if not colon or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError(f"{text!r} is not of the form ip:port")
+    return str(ip_address(host.removeprefix("[").removesuffix("]"))), int(port)
+
+
 def refused(ip_text: str, allowed: Iterable[Network] = ()) -> str | None:
     """Why `ip_text` is not connected to; None when it may be. An IPv6 zone (`%eth0`) is ignored.
 

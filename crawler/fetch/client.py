@@ -1,0 +1,197 @@
+"""One request on the wire: the only module that calls aiohttp. Knows addresses, TLS and headers; no retries, no rates.
+
+Every socket passes a guard that looks at the address really connected, so names, literals, redirects and rebinding are
+all covered. With a proxy the only address connected is the proxy's: then literals in URLs are still checked, and what
+names stand for is the proxy's to decide.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import ssl
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from crawler import __version__
+from crawler.fetch.errors import FOREIGN, AddressRefused, failure_of
+from crawler.fetch.reply import Reply, Watch
+from crawler.fetch.settings import NetworkSettings
+from crawler.model import Failure, Kind, Lane
+from crawler.rules import addresses
+from crawler.stop import Stop
+
+SLOW_WINDOW_S = 30.0
+"""How long a body may be slower than network.min_kb_s (design.md 1.2)."""
+_DNS_TTL_S = 60
+_PLAIN = re.compile(r"[\x21-\x7e]+")
+_HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
+
+
+class BadNetwork(Stop):
+    """A network setting cannot be used (ca_file)."""
+
+    code, reason = 2, "config"
+
+
+class _Lost(Exception):
+    """Carries an error past aiohttp's own second try, which no limiter would see."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise _Lost(error) from error
+
+
+def parse_url(text: str, base: URL | None = None) -> URL:
+    """The URL, exactly as it was spelt where it is plain ASCII; relative to `base` if given.
+
+    Raises ValueError for what is no http(s) URL with a usable host, and for one with a user name in it.
+    """
+    text = text.strip()
+    url = URL(text, encoded=_PLAIN.fullmatch(text) is not None)
+    if base is not None:
+        url = base.join(url)
+    if url.scheme not in ("http", "https"):
+        raise ValueError(f"scheme {url.scheme[:20]!r} is neither http nor https")
+    if not _HOST.fullmatch(host_of(url)):
+        raise ValueError("no usable host name")
+    if url.raw_user is not None or url.raw_password is not None:
+        raise ValueError("user names in URLs are not supported")
+    if not url.port:
+        raise ValueError("no usable port")
+    return url
+
+
+def host_of(url: URL) -> str:
+    """The host, lower-case, without brackets and trailing dot."""
+    return (url.raw_host or "").lower().removesuffix(".")
+
+
+def host_key(url: URL) -> str:
+    """What a limiter is kept for: the host, with the port where it is unusual."""
+    return host_of(url) if url.is_default_port() else f"{host_of(url)}:{url.port}"
+
+
+def origin_of(url: URL) -> tuple[str, str, int | None]:
+    """Scheme, host and port: what secrets are bound to, and what a robots.txt speaks for."""
+    return url.scheme, host_of(url), url.port
+
+
+def tls_context(ca_file: str) -> ssl.SSLContext:
+    """Verifies always; trusts the system's CAs, and `ca_file` in addition. Raises BadNetwork."""
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    if ca_file:
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except OSError as error:  # ssl.SSLError is one
+            raise BadNetwork(f"network.ca_file: {ca_file}: {error}. Give a file of PEM certificates.") from error
+    return context
+
+
+class Client:
+    """The session. Used as an async context manager; `open` sends one GET and never follows a redirect."""
+
+    def __init__(self, network: NetworkSettings) -> None:
+        self._network = network
+        self._allowed = addresses.networks(network.allow_private)
+        self._resolve = {
+            host.strip().strip("[]").lower().removesuffix("."): addresses.endpoint(there)
+            for host, there in network.resolve.items()
+        }
+        self._named = set(self._resolve.values())
+        self._proxy = URL(network.proxy) if network.proxy else None
+        self._agent = network.user_agent or f"Mozilla/5.0 (compatible; crawler/{__version__})"
+        self._watch = Watch(int(network.max_body_mb * 1e6), network.min_kb_s * 1000, SLOW_WINDOW_S)
+        self._timeout = aiohttp.ClientTimeout(total=None, connect=network.connect_s, sock_read=network.idle_s)
+        # No silence is longer than idle_s, but a head may drip for ever: it gets this long in all.
+        self._head_s = network.connect_s + network.idle_s + SLOW_WINDOW_S
+        self._tls = tls_context(network.ca_file)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Client:
+        connector = aiohttp.TCPConnector(
+            ssl=self._tls,
+            limit=0,  # connections are counted by the door, for each host
+            ttl_dns_cache=_DNS_TTL_S,
+            socket_factory=self._socket,
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            auto_decompress=False,
+            timeout=self._timeout,
+            middlewares=(_once,),
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._session is not None
+        await self._session.close()
+        await asyncio.sleep(0)  # transports close in the loop's next turn
+
+    def refusal(self, url: URL) -> Failure | None:
+        """Why an address spelt out in the URL is not asked; None for names, which the guard judges when it connects."""
+        host = host_of(url)
+        if host in self._resolve or not (":" in host or host.rpartition(".")[2].isdecimal()):
+            return None
+        why = None if (host, url.port) in self._named else addresses.refused(host, self._allowed)
+        return Failure(Kind.ADDRESS, why) if why else None
+
+    async def open(self, url: URL, headers: Mapping[str, str], lane: Lane) -> Reply | Failure:
+        """Send one GET and wait for its head. The caller closes the Reply.
+
+        Metadata may come as gzip; images are asked for as they are (a digest of what is stored must mean something).
+        """
+        assert self._session is not None
+        packed = lane == "api"
+        names = {"User-Agent": self._agent, "Accept-Encoding": "gzip" if packed else "identity", **headers}
+        extra: dict[str, Any] = {}
+        where = url
+        there = self._resolve.get(host_of(url))
+        if there is not None:
+            where = url.with_host(there[0]).with_port(there[1])
+            names["Host"] = url.host_port_subcomponent or host_of(url)
+            extra["server_hostname"] = host_of(url)
+        deadline = asyncio.timeout(self._head_s)
+        try:
+            async with deadline:
+                response = await self._session.get(
+                    where, headers=names, allow_redirects=False, proxy=self._proxy, **extra
+                )
+        except _Lost as lost:
+            return failure_of(lost.error)
+        except FOREIGN as error:
+            if deadline.expired():
+                return Failure(Kind.SLOW, f"no complete head within {self._head_s:.0f} s")
+            return failure_of(error)
+        return Reply(response, str(url), self._watch, packed=packed)
+
+    def _socket(self, info: tuple[int, int, int, str, tuple[Any, ...]]) -> socket.socket:
+        """The guard: called by the connector with the very address that it is about to connect to."""
+        family, kind, proto, _, there = info
+        ip, port = str(there[0]), int(there[1])
+        if self._proxy is not None:
+            why = None if port == self._proxy.port else f"{ip}:{port} is not the proxy"
+        else:
+            why = None if (ip, port) in self._named else addresses.refused(ip, self._allowed)
+        if why:
+            raise AddressRefused(why)
+        return socket.socket(family, kind, proto)

@@ -1,0 +1,234 @@
+"""The only door to HTTP: an exchange goes in, `Had` or a Failure comes out, politely.
+
+An attempt, top to bottom: exchange.request → robots → connection, turn and memory of the host (`Host.enter`) → one GET
+→ for a redirect the same again with the next URL → exchange.start, feed…, finish. The door repeats attempts after
+pauses (rules.retry); 429 and 503 slow the whole host and use up no attempt. All waiting is done through the Gate.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from types import TracebackType
+
+from yarl import URL
+
+from crawler.fetch.client import Client, host_key, origin_of, parse_url
+from crawler.fetch.exchange import Exchange, Had, HostState, Request
+from crawler.fetch.hosts import Host, Hosts, OnThrottle
+from crawler.fetch.memory import Room
+from crawler.fetch.reply import Reply
+from crawler.fetch.robots import Robots
+from crawler.fetch.settings import HostLimits, NetworkSettings
+from crawler.model import Failure, Kind, Lane
+from crawler.rules.retry import (
+    BREAKER,
+    REFUSALS,
+    REFUSALS_MAX,
+    TROUBLES,
+    parse_retry_after,
+    pause,
+    permanent,
+)
+from crawler.rules.settings import RetrySettings
+from crawler.stop import Blocked, Gate
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_ROBOTS_REDIRECTS = 5
+_CHALLENGE_MARKS = (b"_cf_chl_opt", b"challenge-platform", b"cf-challenge")
+_PEEK_BYTES = 64 * 1024
+
+
+class Door:
+    """Use as an async context manager; `get` may be called by any number of tasks."""
+
+    def __init__(  # noqa: PLR0913 - each belongs to another room; a bundle of them would mean nothing
+        self,
+        network: NetworkSettings,
+        lanes: Mapping[Lane, HostLimits],
+        retry: RetrySettings,
+        memory_mb: float,
+        gate: Gate,
+        *,
+        on_throttle: OnThrottle | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """`now` (UTC seconds) is only for what is told to people; decisions run on the loop's clock.
+
+        Raises client.BadNetwork when `network.ca_file` cannot be used.
+        """
+        self._network = network
+        self._retry = retry
+        self._gate = gate
+        self._client = Client(network)
+        self._hosts = Hosts(lanes, retry, gate, on_throttle, now)
+        self._memory = Room(int(memory_mb * 1e6), gate)
+        self._robots = Robots(self._ask_robots, retry, gate, obey=network.robots == "obey")
+        self.requests = 0
+        """Requests sent, robots.txt and hops of redirects included."""
+        self.retries = 0
+        """Attempts beyond the first of each exchange."""
+
+    async def __aenter__(self) -> Door:
+        await self._client.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.__aexit__(kind, error, trace)
+
+    def hosts(self) -> tuple[HostState, ...]:
+        """Frozen looks at the hosts used last (at most 100), by name."""
+        return self._hosts.states()
+
+    def reload(self, lanes: Mapping[Lane, HostLimits], memory_mb: float) -> None:
+        """New limits for all hosts from now on; starts with nothing saved up, blocks stand."""
+        self._hosts.reload(lanes)
+        self._memory.resize(int(memory_mb * 1e6))
+
+    async def get(self, exchange: Exchange) -> Had | Failure:
+        """Have it, or say why not: `attempts` and `permanent` are set. Raises Draining, Blocked, and what
+        the exchange raises."""
+        attempts = refusals = 0
+        while True:
+            self._gate.check()
+            request = exchange.request()
+            failure = await self._attempt(exchange, request)
+            if failure is None:
+                return Had(attempts + 1)
+            if failure.kind in REFUSALS:
+                refusals += 1
+                if refusals >= REFUSALS_MAX:
+                    return replace(failure, attempts=max(attempts, 1), permanent=False)
+                self.retries += 1
+                continue  # the host is blocked: its turn is what we wait for
+            attempts += 1
+            rest = pause(failure, attempts, self._retry, random.random())
+            if rest is None:
+                return replace(failure, attempts=attempts, permanent=permanent(failure, request.lane))
+            self.retries += 1
+            await self._gate.sleep(rest)
+
+    async def _ask_robots(self, exchange: Exchange) -> Failure | None:
+        return await self._attempt(exchange, exchange.request(), robots=True)
+
+    async def _attempt(self, exchange: Exchange, request: Request, *, robots: bool = False) -> Failure | None:
+        """One attempt, redirects followed; None when it was had. `robots`: this is a robots.txt, about which none
+        is asked."""
+        try:
+            first = url = parse_url(request.url)
+        except ValueError as error:
+            return Failure(Kind.BAD_URL, f"{request.url[:200]}: {error}")
+        most = _ROBOTS_REDIRECTS if robots else self._network.max_redirects
+        for _ in range(most + 1):
+            failure = self._client.refusal(url)
+            if failure is None and not robots:
+                failure = await self._robots.refusal(url, request.lane)
+            if failure is not None:
+                return failure
+            secret = origin_of(url) == origin_of(first)
+            outcome = await self._visit(exchange, request, url, secret=secret)
+            if not isinstance(outcome, URL):
+                return outcome
+            if url.scheme == "https" and outcome.scheme == "http":
+                return Failure(Kind.REDIRECT, f"from https down to {outcome.scheme}://{outcome.raw_host}")
+            url = outcome
+        return Failure(Kind.REDIRECT, f"more than {most} redirects")
+
+    async def _visit(self, exchange: Exchange, request: Request, url: URL, *, secret: bool) -> Failure | URL | None:
+        """One request on the wire, politely: the next URL for a redirect."""
+        headers = {**request.headers, **request.secret} if secret else request.headers
+        host = self._hosts.host(host_key(url), request.lane)
+        held = await host.enter(self._memory, request.room_bytes)
+        try:
+            self.requests += 1
+            sent = host.now()
+            reply = await self._client.open(url, headers, request.lane)
+            if isinstance(reply, Failure):
+                self._judge(host, reply, None, sent)
+                return reply
+            head_at = host.now()
+            try:
+                outcome = await self._converse(exchange, reply, url)
+            finally:
+                host.answered(head_at - sent, reply.received)
+                reply.close()
+            self._judge(host, outcome, reply.head.status, sent)
+            return outcome
+        finally:
+            host.leave(self._memory, held)
+
+    def _judge(self, host: Host, outcome: Failure | URL | None, status: int | None, sent: float) -> None:
+        """What the host's limiter learns from what was `sent` then. Raises Blocked when the host does but refuse."""
+        failure = outcome if isinstance(outcome, Failure) else None
+        if failure is not None and failure.kind in REFUSALS:
+            self._hosts.refused(host, failure, sent)
+            if host.pace.blocks >= BREAKER:
+                raise Blocked(
+                    f"{host.name} refused {host.pace.blocks} times in a row ({failure.status or failure.kind.value}), "
+                    f"the pauses between them growing; nothing more is asked. Wait an hour or more, lower "
+                    f"limits.{host.lane}.rate (now {host.pace.budget:g} a second), and run again: it goes on from here."
+                )
+        elif failure is not None and failure.kind in TROUBLES:
+            self._hosts.troubled(host, failure, sent)
+        elif status is not None and status < 500 and status != 403:
+            # 403 and 5xx may be the host's way of refusing: they slow nothing, and they speed nothing up.
+            self._hosts.clean(host, sent)
+
+    async def _converse(self, exchange: Exchange, reply: Reply, url: URL) -> Failure | URL | None:
+        """Read the reply, and let the exchange have it unless it is the door's own business."""
+        head = reply.head
+        if head.status in _REDIRECTS:
+            await reply.drain()
+            return self._next(head.headers.get("location"), url)
+        peeked = b""
+        if head.status in (403, 503):
+            challenge, peeked = await self._challenge(reply)
+            if challenge is not None:
+                return challenge
+        if head.status in (429, 503):
+            await reply.drain()
+            kind = Kind.RATE_LIMITED if head.status == 429 else Kind.UNAVAILABLE
+            after = parse_retry_after(head.headers.get("retry-after"), head.headers.get("date"))
+            return Failure(kind, status=head.status, retry_after_s=after)
+        failure = reply.acceptable() or await exchange.start(head)
+        if failure is not None:
+            await reply.drain()
+            return failure
+        if peeked:
+            await exchange.feed(peeked)
+        while True:
+            piece = await reply.read()
+            if isinstance(piece, Failure):
+                return piece
+            if not piece:
+                return await exchange.finish()
+            await exchange.feed(piece)
+
+    def _next(self, location: str | None, url: URL) -> URL | Failure:
+        if not location:
+            return Failure(Kind.REDIRECT, "no Location")
+        # Header bytes beyond ASCII come as surrogates; most are UTF-8 that somebody forgot to quote.
+        text = location.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        try:
+            return parse_url(text, url)
+        except ValueError as error:
+            return Failure(Kind.REDIRECT, f"Location {text[:100]!r}: {error}")
+
+    async def _challenge(self, reply: Reply) -> tuple[Failure | None, bytes]:
+        """Whether a 403 or 503 is Cloudflare's challenge (pixiv.md 4); else what was read of its body to see that."""
+        head = reply.head
+        found = Failure(Kind.CHALLENGE, "Cloudflare asks for a browser (cf-mitigated: challenge)", head.status)
+        if head.headers.get("cf-mitigated", "").lower() == "challenge":
+            return found, b""
+        if "cloudflare" not in head.headers.get("server", "").lower():
+            return None, b""
+        if not head.headers.get("content-type", "").lower().startswith("text/html") or reply.acceptable():
+            return None, b""
+        peeked = await reply.read()
+        if isinstance(peeked, Failure):
+            return None, b""
+        return (found if any(mark in peeked for mark in _CHALLENGE_MARKS) else None), peeked

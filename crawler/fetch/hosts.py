@@ -1,0 +1,209 @@
+"""What is known of each host: its pace, its connections, its counters."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+
+from crawler.fetch.exchange import HostState
+from crawler.fetch.memory import Room
+from crawler.fetch.settings import HostLimits
+from crawler.model import Failure, Lane
+from crawler.rules.rate import Change, Pace
+from crawler.rules.settings import RetrySettings
+from crawler.stop import Gate
+
+OnThrottle = Callable[[str, float, float | None, str], None]
+"""host, rate now (requests/s, 0: no limit), blocked until (UTC seconds) or None, reason."""
+
+_NAP_S = 5.0
+"""A waiter looks up at least this often: the rate may have been set anew."""
+_LATE_S = 0.02
+"""A timer that fires this late is not held against the one who waited, or timers alone would eat up the budget."""
+_SMOOTH = 0.2
+_HOSTS_MAX = 4096
+_HOSTS_SHOWN = 100
+
+
+class Host:
+    """One host. `enter` waits for a connection, the host's turn and room in memory, in this order; `leave` ends it.
+
+    The turn comes last, as late as can be: what the server sees is when requests are sent, not when they were allowed.
+    Only the head of the line waits for it, so a block or a new rate holds for everybody behind at once.
+    """
+
+    def __init__(self, name: str, lane: Lane, limits: HostLimits, retry: RetrySettings, gate: Gate) -> None:
+        self.name = name
+        self.lane: Lane = lane
+        self._loop = asyncio.get_running_loop()
+        self._gate = gate
+        self.pace = Pace(
+            limits.rate,
+            limits.burst,
+            self._loop.time(),
+            adaptive=limits.adaptive,
+            base_s=retry.base_s,
+            cap_s=retry.cap_s,
+        )
+        self.slots = Room(limits.connections, gate)
+        self._line = Room(1, gate)
+        self._head_waits = 0
+        self.in_flight = 0
+        self.requests = 0
+        self.bytes = 0
+        self.refused = 0
+        self.latency_s: float | None = None
+        self.reason = ""
+
+    @property
+    def idle(self) -> bool:
+        """Nobody uses it or waits for it, and no block is left to be remembered."""
+        return not self.slots.used and self.pace.blocked_until <= self._loop.time()
+
+    def now(self) -> float:
+        """The loop's clock, which all of a host's times are on."""
+        return self._loop.time()
+
+    async def enter(self, memory: Room, wanted: int) -> int:
+        """Wait until one request may be sent: the room held, for `leave`. Raises Draining."""
+        if self.slots.take_nowait(1) is None:
+            await self.slots.take(1)
+        try:
+            held = await self._turn(memory, wanted)
+        except BaseException:
+            self.slots.give(1)
+            raise
+        self.in_flight += 1
+        self.requests += 1
+        return held
+
+    def leave(self, memory: Room, held: int) -> None:
+        """The exchange on the wire is over, well or not."""
+        self.in_flight -= 1
+        memory.give(held)
+        self.slots.give(1)
+
+    async def _turn(self, memory: Room, wanted: int) -> int:
+        entered = self._loop.time()
+        if self._line.take_nowait(1) is None:
+            await self._line.take(1)
+        self._head_waits = 1
+        try:
+            while True:
+                self._gate.check()
+                now = self._loop.time()
+                ready = self.pace.ready
+                if ready > now:
+                    await self._gate.sleep(min(ready - now, _NAP_S))
+                    continue
+                held = memory.take_nowait(wanted)
+                if held is None:
+                    held = await memory.take(wanted)
+                    now, ready = self._loop.time(), self.pace.ready
+                    if ready > now:  # blocked while we waited for room
+                        memory.give(held)
+                        continue
+                self.pace.reserve(max(entered, ready, now - _LATE_S))
+                return held
+        finally:
+            self._head_waits = 0
+            self._line.give(1)
+
+    def answered(self, latency_s: float, size: int) -> None:
+        """Counts a reply: seconds to its head, bytes of its body."""
+        self.bytes += size
+        old = self.latency_s
+        self.latency_s = latency_s if old is None else old + _SMOOTH * (latency_s - old)
+
+    def state(self) -> HostState:
+        """A frozen look."""
+        return HostState(
+            host=self.name,
+            lane=self.lane,
+            rate=self.pace.rate,
+            budget=self.pace.budget,
+            blocked_s=max(0.0, self.pace.blocked_until - self._loop.time()),
+            in_flight=self.in_flight,
+            waiting=self.slots.waiting + self._line.waiting + self._head_waits,
+            requests=self.requests,
+            bytes=self.bytes,
+            refused=self.refused,
+            latency_s=self.latency_s,
+            reason=self.reason,
+        )
+
+
+class Hosts:
+    """All hosts of a run, each with the numbers of the lane that asked it first. Those long unused are forgotten."""
+
+    def __init__(
+        self,
+        lanes: Mapping[Lane, HostLimits],
+        retry: RetrySettings,
+        gate: Gate,
+        on_throttle: OnThrottle | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._lanes = dict(lanes)
+        self._retry = retry
+        self._gate = gate
+        self._on_throttle = on_throttle
+        self._now = now
+        self._hosts: OrderedDict[str, Host] = OrderedDict()
+
+    def host(self, name: str, lane: Lane) -> Host:
+        """The host of this name (see `client.host_key`)."""
+        host = self._hosts.get(name)
+        if host is None:
+            self._forget()
+            host = self._hosts[name] = Host(name, lane, self._lanes[lane], self._retry, self._gate)
+        else:
+            self._hosts.move_to_end(name)
+        return host
+
+    def refused(self, host: Host, failure: Failure, sent: float) -> None:
+        """The host said 429 or 503 to what was `sent` then (loop time): it is blocked, and slowed if adaptive."""
+        host.refused += 1
+        reason = f"{failure.kind.value} {failure.status}" if failure.status else failure.kind.value
+        self._tell(host, host.pace.refused(sent, self._loop_time(), failure.retry_after_s, reason))
+
+    def troubled(self, host: Host, failure: Failure, sent: float) -> None:
+        """A connection was refused or timed out."""
+        self._tell(host, host.pace.troubled(sent, self._loop_time(), failure.kind.value))
+
+    def clean(self, host: Host, sent: float) -> None:
+        """A reply that is no refusal."""
+        self._tell(host, host.pace.clean(sent, self._loop_time()))
+
+    def reload(self, lanes: Mapping[Lane, HostLimits]) -> None:
+        """New numbers for all hosts, from now on; blocks stand."""
+        self._lanes = dict(lanes)
+        for host in self._hosts.values():
+            limits = self._lanes[host.lane]
+            host.pace.configure(limits.rate, limits.burst, self._loop_time(), adaptive=limits.adaptive)
+            host.slots.resize(limits.connections)
+
+    def states(self) -> tuple[HostState, ...]:
+        """The hosts used last, at most 100 of them, by name."""
+        last = list(self._hosts.values())[-_HOSTS_SHOWN:]
+        return tuple(host.state() for host in sorted(last, key=lambda host: host.name))
+
+    def _tell(self, host: Host, change: Change | None) -> None:
+        if change is None:
+            return
+        host.reason = "" if change.reason == "recovered" else change.reason
+        if self._on_throttle is not None:
+            until = None if change.until is None else self._now() + change.until - self._loop_time()
+            self._on_throttle(host.name, change.rate, until, change.reason)
+
+    def _forget(self) -> None:
+        if len(self._hosts) < _HOSTS_MAX:
+            return
+        # Forgetting is safe: a host that comes back starts with nothing saved up.
+        for name in [name for name, host in self._hosts.items() if host.idle][: _HOSTS_MAX // 2]:
+            del self._hosts[name]
+
+    def _loop_time(self) -> float:
+        return asyncio.get_running_loop().time()

@@ -1,0 +1,169 @@
+"""A reply being read: its head, and its body in pieces, watched for silence, drip, size and a short end."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from dataclasses import dataclass
+
+import aiohttp
+
+from crawler.fetch.errors import FOREIGN, failure_of
+from crawler.fetch.exchange import Head
+from crawler.model import Failure, Kind
+
+PIECE_BYTES = 64 * 1024
+"""Pieces are at least this large, but for the last: each costs a hop to the disk."""
+_INFLATED_BYTES = 256 * 1024
+"""What one step of unpacking may yield, whatever the ratio."""
+_DRAIN_BYTES = 64 * 1024
+_DRAIN_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What a body may do: `max_bytes` in all (unpacked), at least `min_bytes_s` over each `window_s`."""
+
+    max_bytes: int
+    min_bytes_s: float
+    window_s: float
+
+
+class Inflate:
+    """gzip, unpacked in bounded steps: a bomb costs what is read of it, no more."""
+
+    def __init__(self) -> None:
+        self._zlib = zlib.decompressobj(wbits=31)
+        self._packed = b""
+
+    @property
+    def complete(self) -> bool:
+        """The trailer was reached."""
+        return self._zlib.eof
+
+    def feed(self, packed: bytes) -> None:
+        """Take what came; call `step` until it gives nothing."""
+        self._packed += packed
+
+    def step(self) -> bytes:
+        """Up to 256 KiB of what is inside; b"" when more is needed. Raises zlib.error, also for bytes after the end."""
+        out = b""
+        while self._packed and not out:
+            out = self._zlib.decompress(self._packed, _INFLATED_BYTES)
+            self._packed = self._zlib.unconsumed_tail
+            if self._zlib.unused_data:
+                raise zlib.error("bytes after the end of the gzip stream")
+        return out
+
+
+class Reply:
+    """One reply. `close` it, always; at the end of the body its connection goes back to the pool by itself."""
+
+    def __init__(self, response: aiohttp.ClientResponse, url: str, watch: Watch, *, packed: bool) -> None:
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        length = headers.get("content-length", "")
+        self.packed = packed and headers.get("content-encoding", "").lower() in ("gzip", "x-gzip")
+        self.head = Head(
+            status=response.status,
+            headers=headers,
+            url=url,
+            # The length of what is read here; nobody knows it for a packed body.
+            length=int(length) if length.isdecimal() and not self.packed else None,
+        )
+        self.received = 0
+        self._response = response
+        self._watch = watch
+        self._inflate = Inflate() if self.packed else None
+        self._given = 0
+        self._failure: Failure | None = None
+        self._loop = asyncio.get_running_loop()
+        self._left = self._mark_at = self._loop.time()
+        self._mark_bytes = 0
+
+    def acceptable(self) -> Failure | None:
+        """What the head alone forbids: a body that is too large, or packed in a way that was not asked for."""
+        encoding = self.head.headers.get("content-encoding", "").strip().lower()
+        if encoding not in ("", "identity") and not self.packed:
+            return Failure(Kind.ENCODING, f"Content-Encoding {encoding[:40]!r} was not asked for", self.head.status)
+        if self.head.length is not None and self.head.length > self._watch.max_bytes:
+            return self._too_large(self.head.length)
+        return None
+
+    async def read(self) -> bytes | Failure:
+        """The next piece of the body; b"" at its end. After a Failure nothing more comes."""
+        if self._inflate is None:
+            return await self._raw()
+        while True:
+            try:
+                out = self._inflate.step()
+            except zlib.error as error:
+                return Failure(Kind.ENCODING, str(error)[:200], self.head.status)
+            if out:
+                self._given += len(out)
+                return out if self._given <= self._watch.max_bytes else self._too_large(self._given)
+            raw = await self._raw()
+            if isinstance(raw, Failure):
+                return raw
+            if not raw:
+                return b"" if self._inflate.complete else Failure(Kind.TRUNCATED, "gzip stream ends early")
+            self._inflate.feed(raw)
+
+    async def _raw(self) -> bytes | Failure:
+        if self._failure is not None:
+            return self._failure
+        content = self._response.content
+        parts: list[bytes] = []
+        size = 0
+        # Time spent elsewhere (writing to the disk) is not the host's: move the start of the window along.
+        self._mark_at += self._loop.time() - self._left
+        while size < PIECE_BYTES:
+            try:
+                chunk = await content.readany()
+            except FOREIGN as error:
+                self._failure = failure_of(error)
+                break
+            if not chunk:
+                break
+            parts.append(chunk)
+            size += len(chunk)
+            self._failure = self._judge(len(chunk))
+            if self._failure is not None:
+                break
+        self._left = self._loop.time()
+        if self._failure is not None and (not parts or self._failure.kind is Kind.TOO_LARGE):
+            return self._failure
+        # What came before a cut is handed on first: it need not be asked for again.
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _judge(self, size: int) -> Failure | None:
+        self.received += size
+        if self.received > self._watch.max_bytes:
+            return self._too_large(self.received)
+        now = self._loop.time()
+        if now - self._mark_at >= self._watch.window_s:
+            pace = (self.received - self._mark_bytes) / (now - self._mark_at)
+            if pace < self._watch.min_bytes_s:
+                return Failure(Kind.SLOW, f"{pace:.0f} bytes/s over {now - self._mark_at:.0f} s")
+            self._mark_at, self._mark_bytes = now, self.received
+        return None
+
+    def _too_large(self, size: int) -> Failure:
+        return Failure(Kind.TOO_LARGE, f"{size} bytes or more, at most {self._watch.max_bytes} are taken")
+
+    async def drain(self) -> None:
+        """Read a small rest of the body, so that the connection can be used again; a long or slow rest is left."""
+        content = self._response.content
+        if content.at_eof() or (self.head.length or 0) > _DRAIN_BYTES:
+            return
+        try:
+            async with asyncio.timeout(_DRAIN_S):
+                left = _DRAIN_BYTES
+                while left > 0 and (chunk := await content.readany()):
+                    left -= len(chunk)
+                    self.received += len(chunk)
+        except FOREIGN:
+            return
+
+    def close(self) -> None:
+        """Give the connection back, or drop it when the body was not read to its end."""
+        self._response.close()

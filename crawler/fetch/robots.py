@@ -1,0 +1,165 @@
+"""robots.txt under RFC 9309: asked once for each origin and 24 h, before the first request there.
+
+2xx is parsed (512 KiB of it), 4xx and a redirect that leads nowhere mean that all is allowed, 5xx and no answer mean
+wait: the request that wanted to know fails for now and is tried again like any other. However many ask at once, one
+request is on the way; its answer, good or bad, is everybody's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from protego import Protego
+from yarl import URL
+
+from crawler.fetch.client import origin_of
+from crawler.fetch.exchange import Exchange, Head, Request
+from crawler.fetch.memory import Room
+from crawler.model import Failure, Kind, Lane
+from crawler.rules.retry import REFUSALS, kind_of_status, pause
+from crawler.rules.settings import RetrySettings
+from crawler.stop import Gate
+
+AGENT = "crawler"
+"""The name that rules for us are looked up under."""
+PARSED_BYTES = 512 * 1024
+CACHE_S = 24 * 3600.0
+_ORIGINS_MAX = 4096
+_ALLOWING = frozenset({Kind.NOT_FOUND, Kind.FORBIDDEN, Kind.STATUS, Kind.RANGE, Kind.REDIRECT, Kind.ADDRESS})
+"""Answers that mean that there are no rules. (An address refused on the way; the origin's own is refused anyway.)"""
+
+
+class _Enough(Exception):
+    """Ends the reading of a robots.txt that is longer than what is parsed."""
+
+
+class _Asking:
+    """The exchange that fetches one robots.txt."""
+
+    def __init__(self, origin: URL, lane: Lane) -> None:
+        self._request = Request(str(origin.with_path("/robots.txt")), lane, room_bytes=PARSED_BYTES)
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def request(self) -> Request:
+        return self._request
+
+    async def start(self, head: Head) -> Failure | None:
+        kind = kind_of_status(head.status)
+        return Failure(kind, status=head.status) if kind else None
+
+    async def feed(self, chunk: bytes) -> None:
+        self._parts.append(chunk)
+        self._size += len(chunk)
+        if self._size >= PARSED_BYTES:
+            raise _Enough
+
+    async def finish(self) -> Failure | None:
+        return None
+
+    def text(self) -> str:
+        body = b"".join(self._parts)[:PARSED_BYTES]
+        return body.decode("utf-8-sig", "replace")
+
+
+class _Origin:
+    """What is known of one origin's robots.txt."""
+
+    __slots__ = ("failure", "failures", "line", "not_before", "rounds", "rules", "until")
+
+    def __init__(self, gate: Gate) -> None:
+        self.line = Room(1, gate)
+        self.rules: Protego | None = None
+        self.until = 0.0
+        self.rounds = 0
+        self.failure: Failure | None = None
+        self.failures = 0
+        self.not_before = 0.0
+
+
+class Robots:
+    """Asks and remembers. `ask` makes one attempt at an exchange, in the door's own way."""
+
+    def __init__(
+        self, ask: Callable[[Exchange], Awaitable[Failure | None]], retry: RetrySettings, gate: Gate, *, obey: bool
+    ) -> None:
+        self._ask = ask
+        self._retry = _endless(retry)
+        self._gate = gate
+        self._obey = obey
+        self._origins: OrderedDict[tuple[str, str, int | None], _Origin] = OrderedDict()
+
+    async def refusal(self, url: URL, lane: Lane) -> Failure | None:
+        """None when `url` may be asked. Raises Draining.
+
+        ROBOTS: the rules disallow it. Another kind: robots.txt could not be had; to be tried again.
+        """
+        if not self._obey:
+            return None
+        origin = self._origin(url)
+        if origin.until <= asyncio.get_running_loop().time():
+            failure = await self._learn(origin, url, lane)
+            if failure is not None:
+                return failure
+        if origin.rules is not None and not origin.rules.can_fetch(str(url), AGENT):
+            return Failure(Kind.ROBOTS, f"robots.txt of {url.raw_host} disallows it", permanent=True)
+        return None
+
+    def _origin(self, url: URL) -> _Origin:
+        key = origin_of(url)
+        origin = self._origins.get(key)
+        if origin is None:
+            if len(self._origins) >= _ORIGINS_MAX:
+                self._origins.popitem(last=False)
+            origin = self._origins[key] = _Origin(self._gate)
+        else:
+            self._origins.move_to_end(key)
+        return origin
+
+    async def _learn(self, origin: _Origin, url: URL, lane: Lane) -> Failure | None:
+        loop = asyncio.get_running_loop()
+        seen = origin.rounds
+        await origin.line.take(1)
+        try:
+            if origin.rounds != seen:  # somebody asked while we waited: the answer is ours too
+                return origin.failure
+            if origin.not_before > loop.time():
+                await self._gate.sleep(origin.not_before - loop.time())
+            origin.failure = await self._round(origin, url, lane)
+            origin.rounds += 1
+            return origin.failure
+        finally:
+            origin.line.give(1)
+
+    async def _round(self, origin: _Origin, url: URL, lane: Lane) -> Failure | None:
+        asking = _Asking(url.origin(), lane)
+        try:
+            failure = await self._ask(asking)
+        except _Enough:
+            failure = None
+        now = asyncio.get_running_loop().time()
+        if failure is None:
+            text = asking.text()
+            # A long one takes longer to parse than the loop should stand still.
+            parse = Protego.parse
+            origin.rules = parse(text) if len(text) < 32_768 else await asyncio.to_thread(parse, text)
+        elif failure.kind in _ALLOWING:
+            origin.rules = None
+        else:
+            if failure.kind is Kind.SERVER_ERROR:
+                origin.failures += 1
+                origin.not_before = now + (pause(failure, origin.failures, self._retry, 1.0) or 0.0)
+            detail = f"robots.txt: {failure.status or ''} {failure.detail}".rstrip()
+            # Without a status it is never taken for an answer about the file that was wanted.
+            return failure if failure.kind in REFUSALS else replace(failure, detail=detail, status=None)
+        origin.failures = 0
+        origin.until = now + CACHE_S
+        return None
+
+
+def _endless(retry: RetrySettings) -> RetrySettings:
+    """The same pauses without an end: rules are asked for until they are had."""
+    return retry.model_copy(update={"attempts": 1_000_000})
