@@ -119,7 +119,7 @@ def rates(then: Snapshot, now: Snapshot) -> Rates:
     )
 
 
-_FEWEST = 5  # works in a window before it says anything about the works to come
+_FEWEST = 8  # works in a window before it says anything about the works to come
 
 
 def time_left(pending: int, windows: Sequence[Rates], wait_s: float = 0) -> Range | None:

@@ -95,17 +95,22 @@ def duration(seconds: float) -> str:
 
 
 def between(left: Range | None) -> str:
-    """A range of time as people say it: `2 to 3 h`, `45 to 60 min`; unknown: `not known yet`."""
+    """A range of time as people say it: `2 to 3 h`, `50 min to 2 h`; nothing known: `not known yet`."""
     if left is None:
         return "not known yet"
     low, high = left
     if high < 1:
         return "none"
-    unit, seconds = next(((u, s) for u, s in (("d", 86400), ("h", 3600), ("min", 60)) if high >= 2 * s), ("s", 1))
-    short, long = math.floor(low / seconds), math.ceil(high / seconds)
-    if unit in ("d", "h") and high < 10 * seconds:
-        short, long = math.floor(2 * low / seconds) / 2, math.ceil(2 * high / seconds) / 2
+    unit, seconds = next(((u, s) for u, s in _UNITS if high >= 2 * s), ("s", 1))
+    if unit != "s" and low < seconds:
+        smaller, less = next(((u, s) for u, s in (*_UNITS, ("s", 1)) if s < seconds and low >= s), ("s", 1))
+        return f"{math.floor(low / less)} {smaller} to {math.ceil(high / seconds)} {unit}"
+    step = 0.5 if unit in ("d", "h") and high < 10 * seconds else 1
+    short, long = step * math.floor(low / seconds / step), step * math.ceil(high / seconds / step)
     return f"{long:g} {unit}" if short == long else f"{short:g} to {long:g} {unit}"
+
+
+_UNITS = (("d", 86400), ("h", 3600), ("min", 60))
 
 
 def per_second(rate: float) -> str:

@@ -150,7 +150,7 @@ def _answers(now: Snapshot, track: Track, place: Place, trouble: Note | None) ->
         )
     )
     curve = _curve(track.curve(20))
-    if curve and place.width - _LABEL - pieces.cell_len > len(curve) + 4:
+    if len(curve) > 3 and place.width - _LABEL - pieces.cell_len > len(curve) + 4:
         pieces.append("   ").append(curve, GONE)
     so_far = joined(
         (
@@ -179,7 +179,7 @@ def _trouble(note: Note | None, place: Place) -> Text:
 
 
 def _curve(values: list[float]) -> str:
-    top = max(values, default=0.0)
+    top = 1.25 * max(values, default=0.0)  # a steady pace is a line with air above it, not a wall
     if top <= 0:
         return ""
     return "".join(_STEPS[min(7, int(8 * v / top))] for v in values)
