@@ -137,11 +137,11 @@ class Origin:
         status = 0
         try:
             response = await self._respond(request, asked, now)
-            status = response.status if response else 0
+            status = 0 if response is None else response.status
         finally:
             self.seen.left(host, status)
         # After a cut nothing can be sent; aiohttp still wants a response, and notices the closed connection itself.
-        return response or web.Response()
+        return web.Response() if response is None else response
 
     async def _respond(self, request: web.BaseRequest, asked: Asked, now: float) -> web.StreamResponse | None:
         for rule in violations(asked):
