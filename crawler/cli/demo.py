@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     """Exit codes as of `crawler run`."""
     from crawler.cli.run import execute
     from crawler.origin.server import origin_thread
-    from crawler.watch.summary import print_tree
+    from crawler.watch.summary import tree
 
     folder = Path(args.dir)
     config = folder / "demo.toml"
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
             f"The stand-in site is up on this machine (profile {args.profile}); crawling {args.works} works of it."
         )
         code = execute(load(config, {"ui.progress": args.progress}, os.environ), talk)
-    print_tree(folder)
+    tree(folder)
     print(NEXT.format(config=config, data=folder / "data"))
     return code
 

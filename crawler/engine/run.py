@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -292,10 +293,12 @@ class Run:
         for task in (*self._works, *self._images):
             task.cancel()
 
-    def _throttled(self, host: str, rate: float, until: str | None, reason: str) -> None:
+    def _throttled(self, host: str, rate: float, until: float | None, reason: str) -> None:
         if self._log is not None:
-            self._log.note(Throttled(host, rate, until, reason))
-            words = f"{reason}; " + (f"waiting until {until}" if until else f"now {rate:g} requests/s")
+            moment = None if until is None else datetime.fromtimestamp(until, UTC)
+            told = None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            self._log.note(Throttled(host, rate, told, reason))
+            words = f"{reason}; " + (f"waiting until {moment:%H:%M:%S} UTC" if moment else f"now {rate:.3g} requests/s")
             self._notes.append(Note(time.time(), "throttled", host, words))
 
     # -- the books ---------------------------------------------------------------------------------
