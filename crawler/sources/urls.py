@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from urllib.parse import urlsplit
 
+from crawler.rules.naming import key_problem
 from crawler.sources.ids import Problem
 
-_KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 MAX_URL = 8000
 """Longest URL taken, in characters: what servers take at most (RFC 9110 4.1 recommends supporting 8000)."""
 
@@ -49,6 +48,5 @@ def identity(url: str) -> str:
 def parse_key(text: str) -> str | Problem:
     """The identity in a key column: it becomes a file name, so letters, digits and `._-` only, no leading dot."""
     key = text.strip()
-    if _KEY.fullmatch(key):
-        return key
-    return Problem("a key is 1 to 100 of A-Z a-z 0-9 . _ - and begins with no dot", key)
+    why = key_problem(key)
+    return Problem(why, key) if why else key

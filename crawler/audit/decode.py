@@ -1,0 +1,124 @@
+"""Decodes images in processes of their own, with a bound on memory and time; run as a script, it is such a process.
+
+What a decoder is fed came from the network: a file that crashes it, or blows up in memory, takes down one worker, and
+that file is known by it. The script imports nothing of this package and speaks JSON, one line a file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import select
+import signal
+import subprocess
+import sys
+import zipfile
+from typing import Literal
+
+MEMORY_BYTES = 2 << 30
+"""Address space of a worker: enough for an image of some 400 megapixels. Linux holds to it, macOS does not."""
+TIMEOUT_S = 300
+
+Verdict = tuple[Literal["fine", "broken", "undecided"], str]
+
+
+class Decoder:
+    """One worker process, started when first needed and again after it died. Not for use by two threads at once."""
+
+    def __init__(self, memory_bytes: int = MEMORY_BYTES, timeout_s: float = TIMEOUT_S) -> None:
+        self._memory_bytes = memory_bytes
+        self._timeout_s = timeout_s
+        self._worker: subprocess.Popen[bytes] | None = None
+
+    def check(self, path: str) -> Verdict:
+        """Whether the file at `path` decodes, every frame of it; `undecided` where this machine cannot tell."""
+        worker = self._worker = self._worker or self._start()
+        assert worker.stdin is not None
+        assert worker.stdout is not None
+        try:
+            worker.stdin.write(os.fsencode(json.dumps(path)) + b"\n")
+            worker.stdin.flush()
+            if not select.select([worker.stdout], [], [], self._timeout_s)[0]:
+                self.close()
+                return "undecided", f"decoding took longer than {self._timeout_s:g} s"
+            reply = worker.stdout.readline()
+        except BrokenPipeError:
+            reply = b""
+        if reply:
+            kind, why = json.loads(reply)
+            return kind, why
+        code = worker.wait()
+        self.close()
+        if code == -signal.SIGKILL:
+            return "undecided", "the decoder was killed, as happens when the machine runs out of memory"
+        return "broken", f"it crashes the decoder (exit {code})"
+
+    def close(self) -> None:
+        """End the worker."""
+        worker, self._worker = self._worker, None
+        if worker is None:
+            return
+        worker.kill()
+        worker.wait()
+        for stream in (worker.stdin, worker.stdout):
+            if stream is not None:
+                try:
+                    stream.close()
+                except BrokenPipeError:
+                    continue
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        # -P: neither the caller's folder nor this one may lend the worker a module.
+        command = [sys.executable, "-P", __file__, str(self._memory_bytes)]
+        return subprocess.Popen(  # noqa: S603 - our own interpreter and file
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+
+
+def decode(path: str) -> Verdict:
+    """Decode a file fully, in this process."""
+    from PIL import Image, ImageSequence
+
+    Image.MAX_IMAGE_PIXELS = None  # the bound on memory is the worker's
+    try:
+        if zipfile.is_zipfile(path):
+            return _decode_zip(path)
+        with Image.open(path) as image:
+            for frame in ImageSequence.Iterator(image):
+                frame.load()
+    except MemoryError:
+        return "undecided", "decoding it takes more memory than a worker may have"
+    except Exception as error:  # noqa: BLE001 - decoders raise whatever their formats taught them; all of it means broken
+        return "broken", f"{type(error).__name__}: {error}"[:200]
+    return "fine", ""
+
+
+def _decode_zip(path: str) -> Verdict:
+    from PIL import Image
+
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            try:
+                with archive.open(name) as member, Image.open(member) as image:
+                    image.load()
+            except MemoryError:
+                raise
+            except Exception as error:  # noqa: BLE001 - as above, and the frame should be named
+                return "broken", f"frame {name}: {type(error).__name__}: {error}"[:200]
+        # A CRC is only compared when a member is read to its end; decoders may stop before.
+        bad = archive.testzip()
+    return ("broken", f"frame {bad}: wrong checksum") if bad else ("fine", "")
+
+
+def main() -> None:
+    """The worker: a JSON string a line in, a JSON [verdict, why] a line out, until its parent goes."""
+    resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[1]), int(sys.argv[1])))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for line in sys.stdin.buffer:
+        sys.stdout.write(json.dumps(decode(json.loads(line))) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

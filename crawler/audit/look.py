@@ -1,0 +1,295 @@
+"""Looks at every file that a standing `stored` line names, and at every file that none names. Reads only.
+
+The log is read twice: first for what stands and what is named more than once, then a line at a time for the checks,
+so that memory holds eight bytes an image. A run may go on meanwhile: what it changed is not held against the files.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import stat
+import threading
+import time
+from array import array
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from crawler.audit.decode import Decoder
+from crawler.audit.findings import Finding, Key, Report, Standing
+from crawler.events import Line, Stored, Voided
+from crawler.log.files import LOG, PRIVATE
+from crawler.log.reader import scan, voided
+from crawler.model import Page, WorkId, bit_of
+
+BATCH = 32
+SETTLING_S = 5.0
+"""While a run is on, a file this young may be waiting for its log line (log.commit_ms is at most a minute, 0.2 s as a
+rule)."""
+
+Progress = Callable[[int, int], None]
+"""Told images and bytes looked at so far."""
+Image = tuple[WorkId, Page]
+Moment = tuple[str, str, int]
+
+
+class _Checked(NamedTuple):
+    bytes: int
+    finding: Finding | None
+    undecided: tuple[str, str] | None = None
+
+
+def audit(directory: Path, *, decode: bool = False, progress: Progress | None = None, alone: bool = False) -> Report:
+    """Hold the files of a data set against its log. Blocking. Raises LogDamaged, OSError (no log).
+
+    `alone`: the caller holds the folder's lock.
+    """
+    began = time.time()
+    standing = _Standing(directory / LOG)
+    report = Report(log_bytes=standing.good, torn_bytes=standing.torn)
+    claimed = array("Q")
+    with _Checker(directory, decode=decode) as checker:
+        for image in standing:
+            claimed.append(bit_of(image.path))
+            if done := checker.give(image):
+                _take(report, done, progress)
+        for done in checker.rest():
+            _take(report, done, progress)
+    claimed = array("Q", sorted(claimed))
+    orphans = [path for path in _files(directory) if not _has(claimed, bit_of(path))]
+    if not alone:
+        orphans = _forgive(report, orphans, directory, standing.good, began)
+    report.findings += (
+        Finding("orphan", path, "no line of the log names it", mendable=False, aside=False) for path in orphans
+    )
+    return report
+
+
+class _Standing:
+    """The standing `stored` lines of a log, the latest of each image, as of the moment this was made."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._voided = voided(log)
+        self.good = self.torn = 0
+        bits = array("Q")
+        lines = scan(log)
+        for line in lines:
+            if (stored := self._standing(line[1])) is not None:
+                bits.append(_bit((stored.id, stored.page)))
+        self.good, self.torn = lines.good, lines.end - lines.good
+        ordered = sorted(bits)
+        again = {a for a, b in pairwise(ordered) if a == b}
+        self._best = self._contest(again) if again else {}
+
+    def __iter__(self) -> Iterator[Standing]:
+        given: set[Image] = set()
+        for line, event in self._lines():
+            image = (event.id, event.page)
+            keys: tuple[Key, ...] = ((line.log, line.seq),)
+            if image in self._best:
+                moment, keys = self._best[image]
+                if moment != _moment(line) or image in given:
+                    continue
+                given.add(image)
+            yield Standing(event.id, event.page, event.path, event.bytes, event.sha256, keys)
+
+    def _contest(self, again: set[int]) -> dict[Image, tuple[Moment, tuple[Key, ...]]]:
+        """Of images that several lines name: the moment of the latest, and all lines."""
+        best: dict[Image, tuple[Moment, tuple[Key, ...]]] = {}
+        for line, event in self._lines():
+            image: Image = (event.id, event.page)
+            key = (line.log, line.seq)
+            if _bit(image) in again:
+                moment, keys = best.get(image, (_moment(line), ()))
+                best[image] = (max(moment, _moment(line)), keys if key in keys else (*keys, key))
+        return best
+
+    def _lines(self) -> Iterator[tuple[Line, Stored]]:
+        """Once more, and no further than the first time."""
+        for offset, line in scan(self._log):
+            if offset >= self.good:
+                return
+            if (stored := self._standing(line)) is not None:
+                yield line, stored
+
+    def _standing(self, line: Line) -> Stored | None:
+        if isinstance(line.event, Stored) and (line.log, line.seq) not in self._voided:
+            return line.event
+        return None
+
+
+class _Checker:
+    """Checks files in a few threads: hashing and reading let go of the interpreter. Results come in any order."""
+
+    def __init__(self, directory: Path, *, decode: bool) -> None:
+        self._directory = directory
+        self._decode = decode
+        self._own = threading.local()
+        self._decoders: list[Decoder] = []
+        cores = os.cpu_count() or 1
+        # Twice the cores: while some wait for the disk, the others hash. Decoding waits for nothing but the core.
+        self._workers = min(16, cores if decode else 2 * cores)
+        self._threads = ThreadPoolExecutor(self._workers, thread_name_prefix="audit")
+        self._batch: list[Standing] = []
+        self._running: deque[Future[list[_Checked]]] = deque()
+
+    def __enter__(self) -> _Checker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._threads.shutdown(cancel_futures=True)
+        for decoder in self._decoders:
+            decoder.close()
+
+    def give(self, image: Standing) -> list[_Checked]:
+        """Take an image to be checked; gives what became ready, waiting when too much is under way."""
+        self._batch.append(image)
+        if len(self._batch) < BATCH:
+            return []
+        self._running.append(self._threads.submit(self._check_all, self._batch))
+        self._batch = []
+        return self._running.popleft().result() if len(self._running) > 3 * self._workers else []
+
+    def rest(self) -> Iterator[list[_Checked]]:
+        """The results of all that was given."""
+        self._running.append(self._threads.submit(self._check_all, self._batch))
+        while self._running:
+            yield self._running.popleft().result()
+
+    def _check_all(self, images: list[Standing]) -> list[_Checked]:
+        return [self._check(image) for image in images]
+
+    def _check(self, image: Standing) -> _Checked:
+        finding = check_file(self._directory, image)
+        if finding is not None or not self._decode:
+            return _Checked(image.bytes, finding)
+        decoder: Decoder | None = getattr(self._own, "decoder", None)
+        if decoder is None:
+            decoder = self._own.decoder = Decoder()
+            self._decoders.append(decoder)
+        verdict, why = decoder.check(str(self._directory / image.path))
+        if verdict == "undecided":
+            return _Checked(image.bytes, None, (image.path, why))
+        return _Checked(image.bytes, Finding("undecodable", image.path, why, image) if verdict == "broken" else None)
+
+
+def check_file(directory: Path, image: Standing) -> Finding | None:
+    """What is wrong with the file of a `stored` line: place, presence, size, digest, in this order. Blocking."""
+    path = image.path
+    place = PurePosixPath(path)
+    if place.is_absolute() or ".." in place.parts or place.parts[:1] != ("images",) or "\0" in path:
+        return Finding("misplaced", path, "the log names a place outside images/", image, aside=False)
+    try:
+        with open(directory / path, "rb", buffering=0, opener=_open) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                return Finding("misplaced", path, "not a plain file", image)
+            if status.st_size != image.bytes:
+                what = "truncated" if status.st_size < image.bytes else "wrong_size"
+                return Finding(what, path, f"{status.st_size} bytes instead of {image.bytes}", image)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except (FileNotFoundError, NotADirectoryError):
+        return Finding("missing", path, "not there", image, aside=False)
+    except IsADirectoryError:
+        return Finding("misplaced", path, "a folder, not a file", image)
+    except OSError as error:
+        # A sector that cannot be read is as good as lost; what we may not read may well be sound.
+        why = f"cannot be read: {error.strerror or error}"
+        return Finding("unreadable", path, why, image, mendable=error.errno == errno.EIO)
+    if digest != image.sha256:
+        return Finding("wrong_digest", path, f"SHA-256 {digest[:12]}… instead of {image.sha256[:12]}…", image)
+    return None
+
+
+def _open(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a pipe under an image's name must not make us wait
+
+
+def _files(directory: Path) -> Iterator[str]:
+    """Paths of everything under images/ that is no folder, relative to `directory`, with `/`."""
+    waiting = ["images"]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            with os.scandir(directory / folder) as entries:
+                found = sorted(entries, key=lambda entry: entry.name)
+        except FileNotFoundError:
+            continue
+        for entry in found:
+            path = f"{folder}/{entry.name}"
+            if entry.is_dir(follow_symlinks=folder == "images"):
+                waiting.append(path)
+            else:
+                yield path
+
+
+def _forgive(report: Report, orphans: list[str], directory: Path, good: int, began: float) -> list[str]:
+    """Take back what a run has changed since the log was read, from byte `good` on; gives the orphans that remain."""
+    undone: set[Key] = set()
+    renewed: set[str] = set()
+    for _, line in scan(directory / LOG, good):
+        if isinstance(line.event, Voided):
+            undone.add((line.event.log, line.event.seq))
+        elif isinstance(line.event, Stored):
+            renewed.add(line.event.path)
+    report.findings = [
+        f for f in report.findings if f.path not in renewed and not (f.image and undone.issuperset(f.image.lines))
+    ]
+    busy = bool(orphans) and is_busy(directory)
+    young = began - SETTLING_S
+    return [p for p in orphans if p not in renewed and not (busy and _changed(directory / p) > young)]
+
+
+def is_busy(directory: Path) -> bool:
+    """Whether a run holds the folder."""
+    try:
+        handle = os.open(directory / PRIVATE / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.lstat().st_ctime
+    except OSError:  # gone again: the run's business
+        return float("inf")
+
+
+def _take(report: Report, checked: list[_Checked], progress: Progress | None) -> None:
+    for one in checked:
+        report.images += 1
+        report.bytes += one.bytes
+        if one.finding is not None:
+            report.findings.append(one.finding)
+        if one.undecided is not None:
+            report.undecided.append(one.undecided)
+    if progress is not None:
+        progress(report.images, report.bytes)
+
+
+def _has(ordered: array[int], value: int) -> bool:
+    at = bisect_left(ordered, value)
+    return at < len(ordered) and ordered[at] == value
+
+
+def _moment(line: Line) -> Moment:
+    return (line.t, line.log, line.seq)
+
+
+def _bit(image: Image) -> int:
+    return bit_of(f"{image[0]!r} {image[1]!r}")

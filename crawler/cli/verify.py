@@ -1,0 +1,211 @@
+"""`crawler verify DIR`: every file of a data set against its log, offline."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crawler.cli.tail import no_log
+
+if TYPE_CHECKING:
+    from crawler.audit.findings import Finding, Report
+    from crawler.audit.mend import Mended
+    from crawler.log.reader import LogDamaged
+
+SHOWN = 50
+"""How many problems are listed for people; the table counts all."""
+_NAMES = {
+    "missing": "missing",
+    "truncated": "truncated",
+    "wrong_size": "wrong size",
+    "wrong_digest": "wrong digest",
+    "undecodable": "undecodable",
+    "unreadable": "unreadable",
+    "misplaced": "misplaced",
+    "orphan": "orphan",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `verify`."""
+    parser.add_argument("dir", metavar="DIR", help="the run's output folder")
+    parser.add_argument("--repair", action="store_true", help="queue again exactly what is broken; mend a damaged log")
+    parser.add_argument("--decode", action="store_true", help="decode each image as well: slow, and thorough")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output, with every problem")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 sound, or all mended; 2 no log, or --repair while a run is on; 3 not sound; 7 damaged log, or I/O."""
+    from crawler.audit.look import audit
+    from crawler.log.reader import LogDamaged
+
+    directory = Path(args.dir)
+    if directory.name == "log.jsonl" and directory.is_file():
+        directory = directory.parent
+    if not (directory / "log.jsonl").is_file():
+        print(no_log(directory / "log.jsonl"), file=sys.stderr)
+        return 2
+    began = time.monotonic()
+    progress = _Progress(began, shown=sys.stderr.isatty() and not getattr(args, "quiet", False))
+    mended: Mended | None = None
+    try:
+        if args.repair:
+            from crawler.audit.mend import repair
+
+            mended = repair(directory, decode=args.decode, progress=progress.tell)
+            report = mended.report
+        else:
+            report = audit(directory, decode=args.decode, progress=progress.tell)
+    except LogDamaged as damage:
+        if not args.json:
+            raise
+        print(json.dumps(_damaged(directory, damage), ensure_ascii=False))
+        return damage.code
+    finally:
+        progress.end()
+    elapsed = time.monotonic() - began
+    if args.json:
+        print(json.dumps(_machine(directory, report, mended, elapsed), ensure_ascii=False))
+    else:
+        for line in _told(directory, report, mended, elapsed):
+            print(line)
+    return 0 if report.sound or (mended is not None and mended.left == 0) else 3
+
+
+class _Progress:
+    """One line on a terminal, rewritten once a second."""
+
+    def __init__(self, began: float, *, shown: bool) -> None:
+        self._began = self._last = began
+        self._shown = shown
+        self._wrote = False
+
+    def tell(self, images: int, size: int) -> None:
+        from crawler import words
+
+        now = time.monotonic()
+        if not self._shown or now - self._last < 1:
+            return
+        self._last = now
+        rate = words.size(size / (now - self._began))
+        text = f"checked {words.plural(images, 'image')}, {words.size(size)}, {rate}/s"
+        print(f"\r{text:<60}", end="", file=sys.stderr, flush=True)
+        self._wrote = True
+
+    def end(self) -> None:
+        if self._wrote:
+            print(f"\r{'':<60}\r", end="", file=sys.stderr, flush=True)
+
+
+def _told(directory: Path, report: Report, mended: Mended | None, elapsed: float) -> list[str]:
+    """The result in words: a table, the problems, and what to do."""
+    from crawler import words
+
+    lines: list[str] = []
+    if mended is not None and mended.salvaged is not None:
+        saved = mended.salvaged
+        lines.append(
+            f"The log was damaged: {words.plural(saved.lines, 'line')} saved, {words.count(saved.lost)} lost; "
+            f"the original is {words.clean(str(saved.original))}"
+        )
+    lines += [words.clean(warning) for warning in (mended.warnings if mended else ())]
+    checked, size = words.plural(report.images, "image"), words.size(report.bytes)
+    lines.append(f"{words.clean(str(directory))}: {checked}, {size}, held against the log in {words.duration(elapsed)}")
+    counts = report.counts
+    broken = sum(n for what, n in counts.items() if what != "orphan")
+    table = [("sound", report.images - broken)] + [(_NAMES[w], counts[w]) for w in _NAMES if w in counts]
+    lines += [f"  {name:<13}{words.count(n):>11}" for name, n in table]
+    for finding in report.findings[:SHOWN]:
+        id = f" ({words.clean(str(finding.image.id))})" if finding.image else ""
+        path = words.clean(finding.path)
+        lines.append(f"{_NAMES[finding.what]}: {path}{id}: {words.clean(finding.why)}; {_now(finding, mended)}")
+    if len(report.findings) > SHOWN:
+        lines.append(f"... and {words.count(len(report.findings) - SHOWN)} more (--json has them all)")
+    lines += [f"undecided: {words.clean(path)}: {words.clean(why)}" for path, why in report.undecided[:SHOWN]]
+    if report.torn_bytes and mended is None:
+        lines.append(f"The log ends in the middle of a line ({report.torn_bytes} bytes); the next run heals that.")
+    return [*lines, _advice(directory, report, mended)]
+
+
+def _now(finding: Finding, mended: Mended | None) -> str:
+    """What happens now to a file."""
+    if finding.what == "orphan":
+        return "left where it is"
+    if not finding.mendable:
+        return "left as it is: make it readable, then verify again"
+    if mended is None:
+        return "--repair queues it again"
+    return "queued again" + (", the bad file is in quarantine" if finding.aside else "")
+
+
+def _advice(directory: Path, report: Report, mended: Mended | None) -> str:
+    from crawler import words
+
+    if report.sound:
+        return "Sound: every image is on disk as the log says, and there is nothing else."
+    if mended is None:
+        if all(finding.what == "orphan" for finding in report.findings):
+            return (
+                "Every image is sound. The orphans are yours to look at and delete; a run may still want their names."
+            )
+        return f"Not sound. `crawler verify {words.clean(str(directory))} --repair` queues again what is broken."
+    parts: list[str] = []
+    if mended.queued:
+        parts.append(f"{words.plural(mended.queued, 'image')} queued again: the next `crawler run` fetches just those")
+    if mended.moved:
+        parts.append(f"bad files are kept in {words.clean(str(mended.quarantine))}")
+    if mended.left:
+        parts.append(f"{words.plural(mended.left, 'problem')} left that only you can mend")
+    if "orphan" in report.counts:
+        parts.append("orphans are yours to look at and delete")
+    return "; ".join(parts)[:1].upper() + "; ".join(parts)[1:] + "."
+
+
+def _machine(directory: Path, report: Report, mended: Mended | None, elapsed: float) -> dict[str, Any]:
+    """The result for programs."""
+    out: dict[str, Any] = {
+        "directory": str(directory),
+        "sound": report.sound,
+        "images": report.images,
+        "bytes": report.bytes,
+        "seconds": round(elapsed, 3),
+        "found": dict(report.counts),
+        "problems": [
+            {
+                "what": finding.what,
+                "path": finding.path,
+                "id": finding.image.id if finding.image else None,
+                "page": finding.image.page if finding.image else None,
+                "why": finding.why,
+                "now": _now(finding, mended),
+            }
+            for finding in report.findings
+        ],
+        "undecided": [{"path": path, "why": why} for path, why in report.undecided],
+        "torn_bytes": report.torn_bytes,
+    }
+    if mended is not None:
+        out["repaired"] = {
+            "queued": mended.queued,
+            "moved": mended.moved,
+            "left": mended.left,
+            "quarantine": str(mended.quarantine),
+            "warnings": list(mended.warnings),
+            "log": None
+            if mended.salvaged is None
+            else {
+                "lines": mended.salvaged.lines,
+                "lost": mended.salvaged.lost,
+                "bad_bytes": mended.salvaged.bad_bytes,
+                "original": str(mended.salvaged.original),
+            },
+        }
+    return out
+
+
+def _damaged(directory: Path, damage: LogDamaged) -> dict[str, Any]:
+    return {"directory": str(directory), "sound": False, "damaged": {"byte": damage.offset, "why": str(damage)}}
