@@ -19,13 +19,16 @@ TYPES = {"illust": 0, "manga": 1, "ugoira": 2}
 NOT_FOUND = b'{"error":true,"message":"","body":[]}'
 SESSION_REFUSED = b'{"error":true,"message":"An unknown error occurred","body":[]}'
 INVALID = b'{"error":true,"message":"Invalid request.","body":[]}'
-_PUNCTUATION = str.maketrans({"/": "\\/", "<": "\\u003C", ">": "\\u003E", "&": "\\u0026", "'": "\\u0027"})
+_PUNCTUATION = {"/": "\\/", "<": "\\u003C", ">": "\\u003E", "&": "\\u0026", "'": "\\u0027"}
+_QUOTES = re.compile(r'\\\\|\\"')
 
 
 def dump(value: object) -> bytes:
     """JSON as the site writes it: ASCII only, `/` as `\\/`, and quotes and angle brackets as `\\uXXXX`."""
-    text = json.dumps(value, separators=(",", ":")).translate(_PUNCTUATION)
-    return re.sub(r"\\.", lambda found: "\\u0022" if found[0] == '\\"' else found[0], text).encode()
+    text = json.dumps(value, separators=(",", ":"))
+    for mark, escape in _PUNCTUATION.items():  # none of these is JSON's own
+        text = text.replace(mark, escape)
+    return _QUOTES.sub(lambda found: "\\u0022" if found[0] == '\\"' else found[0], text).encode()
 
 
 def envelope(body: object) -> bytes:
@@ -147,7 +150,10 @@ def _tags(dice: Dice, work: OriginWork, user: str, session: bool) -> Json:
 def _user_illusts(dice: Dice, work: OriginWork, user: str) -> Json:
     """The author's other works: nulls for all but a few, and the work itself."""
     count = int(60 + 1000 * dice.unit() ** 2)
-    found: Json = {str(max(1, work.id + dice.between(-400_000, 400_000))): None for _ in range(count)}
+    steps = dice.bytes(count)
+    ids = {work.id, work.id + 17, max(1, work.id - 23)}
+    ids.update(max(1, work.id + (step - 100) * 1709 + place) for place, step in enumerate(steps))
+    found: Json = {str(id): None for id in sorted(ids, reverse=True)}
     for id in (work.id, work.id + 17, max(1, work.id - 23)):
         found[str(id)] = {
             "id": str(id),
@@ -174,7 +180,7 @@ def _user_illusts(dice: Dice, work: OriginWork, user: str) -> Json:
             "isMasked": False,
             "aiType": 0,
         }
-    return dict(sorted(found.items(), key=lambda pair: -int(pair[0])))
+    return found
 
 
 def _zones(dice: Dice, work: OriginWork) -> Json:

@@ -53,3 +53,7 @@ class Dice:
     def hex(self, digits: int) -> str:
         """`digits` lower-case hexadecimal digits."""
         return "".join(f"{self.word():016x}" for _ in range(-(-digits // 16)))[:digits]
+
+    def bytes(self, count: int) -> bytes:
+        """`count` bytes at the price of one draw."""
+        return hashlib.shake_128(self._key + self.word().to_bytes(8, "little")).digest(count)

@@ -14,7 +14,8 @@ class Seen:
 
     `requests[host, path]` (path with its query), `statuses[host, status]` (0: cut off without a reply), `faults[kind]`
     injected, `limited[host]` refused by the secret limit, `arrivals[host]` in seconds of a monotonic clock,
-    `peak[host]` most requests at once, `violations[rule]`, and up to 100 `examples` of (rule, host, path).
+    `peak[host]` most requests at once, `connections[host]` most connections at once,
+    `violations[rule]`, and up to 100 `examples` of (rule, host, path).
     """
 
     def __init__(self) -> None:
@@ -26,6 +27,7 @@ class Seen:
         self.examples: list[tuple[str, str, str]] = []
         self.arrivals: defaultdict[str, array[float]] = defaultdict(lambda: array("d"))
         self.peak: Counter[str] = Counter()
+        self.connections: Counter[str] = Counter()
         self._busy: Counter[str] = Counter()
 
     @property
@@ -45,6 +47,10 @@ class Seen:
         self._busy[host] += 1
         self.peak[host] = max(self.peak[host], self._busy[host])
         return earlier
+
+    def connected(self, host: str, count: int) -> None:
+        """Note how many connections to a host are open."""
+        self.connections[host] = max(self.connections[host], count)
 
     def left(self, host: str, status: int) -> None:
         """Note the end of a request."""
@@ -69,6 +75,7 @@ class Seen:
             "violations": dict(self.violations),
             "examples": self.examples,
             "peak": dict(self.peak),
+            "connections": dict(self.connections),
         }
         if not brief:
             found["requests"] = {host: self.of(host) for host in hosts}

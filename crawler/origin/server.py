@@ -85,6 +85,7 @@ class Origin:
         self._api = Bucket(self.limits.api_rate, self.limits.api_bucket, self.limits.block_s)
         self._images = Bucket(self.limits.images_rate, self.limits.images_bucket, self.limits.block_s)
         self._open = contextlib.AsyncExitStack()
+        self._hosts: dict[int, str] = {}  # by connection: the host it was last used for
 
     @property
     def resolve(self) -> dict[str, str]:
@@ -101,8 +102,8 @@ class Origin:
             folder = self.ca_dir or stack.enter_context(tempfile.TemporaryDirectory(prefix="crawler-origin-"))
             context = self._certified(Path(folder))
             self._pace = Pace(self.retry_after_s, self.stall_s, self.drip_s)
-            server = web.Server(self._handle, access_log=None, handler_cancellation=True)
-            runner = web.ServerRunner(server, shutdown_timeout=0.2)
+            self._server = web.Server(self._handle, access_log=None, handler_cancellation=True)
+            runner = web.ServerRunner(self._server, shutdown_timeout=0.2)
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
             stack.callback(self._pace.closing.set)
@@ -134,6 +135,8 @@ class Origin:
         asked = Asked(host, path, query, {name.lower(): value for name, value in request.headers.items()})
         now = asyncio.get_running_loop().time()
         asked = replace(asked, nth=self.seen.arrived(host, asked.target, now))
+        self._hosts[id(request.protocol)] = host
+        self.seen.connected(host, sum(self._hosts.get(id(one)) == host for one in self._server.connections))
         status = 0
         try:
             response = await self._respond(request, asked, now)

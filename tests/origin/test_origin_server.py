@@ -14,6 +14,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -276,6 +277,15 @@ def test_the_account(origin: Origin):
         page: image.sha256 for page, image in images.items()
     }
     assert get(origin, f"{base}/other").status == 404
+
+
+def test_the_account_of_concurrency():
+    """The peak of requests and of connections of a host is what clients did at once; one after the other is one."""
+    with origin_thread(seed=1, latency_s=0.2) as origin, ThreadPoolExecutor(3) as pool:
+        replies = list(pool.map(lambda id: get(origin, f"{WWW}/ajax/illust/{id}"), (1, 2, 3)))
+        assert all(reply.status in (200, 404) for reply in replies)
+        get(origin, "https://img2.example/a.jpg")
+        assert origin.seen.peak == origin.seen.connections == {"www.pixiv.net": 3, "img2.example": 1}
 
 
 def test_it_runs_in_the_callers_loop_and_ends_quickly(tmp_path: Path):

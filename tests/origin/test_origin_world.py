@@ -7,6 +7,7 @@ import io
 import json
 import zipfile
 from dataclasses import fields, replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -20,6 +21,7 @@ from crawler.origin.work import Mix
 from crawler.origin.world import World
 
 IDS = [n * 123_457 % 61_900_000 + 1 for n in range(250)] + list(range(1, 251))
+CAPTURES = Path(__file__).resolve().parents[3] / "shared" / "captures"
 FORMATS = {"JPEG": "jpg", "PNG": "png", "GIF": "gif", "WEBP": "webp"}
 ids = st.integers(1, 150_000_000)
 seeds = st.integers(0, 2**63)
@@ -227,6 +229,24 @@ def test_bodies_are_as_large_and_as_odd_as_the_sites():
     assert any("\x1b" in one["title"] for one in bodies)
     assert all(None in one["userIllusts"].values() and one["id"] in one["userIllusts"] for one in bodies)
     assert all(one["illustId"] == one["id"] and "noLoginData" in one for one in bodies)
+
+
+@pytest.mark.skipif(not CAPTURES.is_dir(), reason="no captures beside the repo")
+@pytest.mark.parametrize("session", [False, True])
+def test_bodies_have_the_captures_fields(session: bool):
+    """The stand-in's works have the fields of the real replies, each of a type that is also theirs."""
+    real: dict[str, set[type]] = {}
+    for path in CAPTURES.glob("test-image-*[0-9].json"):
+        for key, value in (json.loads(path.read_bytes())["body"] or {}).items():
+            real.setdefault(key, set()).add(type(value))
+    known = {"seriesNavData", "descriptionYoutubeId", "fanboxPromotion", "pollData"}  # null in these captures
+    optional = {"storableTags", "noLoginData"}
+    for id in range(1, 120):
+        said = json.loads(World(1).detail(id, session=session) or b'{"body":{}}')["body"]
+        missing = {"bookStyle", "commentOff", "aiType", "reuploadDate", "locationMask", "commissionLinkHidden"}
+        assert not said or real.keys() - said.keys() <= missing | {"isLoginOnly"} | optional
+        for key, value in said.items():
+            assert key in optional or key in known or type(value) in real[key], (key, value)
 
 
 json_values = st.recursive(
