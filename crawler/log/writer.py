@@ -137,6 +137,7 @@ class Log:
 
     async def room(self) -> None:
         """Wait while more is buffered than a slow disk should be given at once. Raises StorageFailed."""
+        self._check()
         while self._waiting > ROOM_BYTES:
             await self.commit()
 
