@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import ssl
-from collections.abc import Iterator, Mapping
-from urllib.parse import urlsplit
+from collections.abc import Iterator
 
 from crawler.cli.coming import refusals
-from crawler.cli.toml import show
 from crawler.settings import Settings
 
 Complaint = tuple[str, str]
@@ -21,9 +18,6 @@ def complaints(settings: Settings, *, source_needed: bool) -> Iterator[Complaint
     yield from refusals(settings).items()
     yield from _source(settings, source_needed)
     yield from _output(settings.output.dir)
-    yield from _proxy(settings.network.proxy)
-    yield from _resolve(settings.network.resolve)
-    yield from _networks(settings.network.allow_private)
     yield from _ca_file(settings.network.ca_file)
 
 
@@ -57,53 +51,6 @@ def _output(path: str) -> Iterator[Complaint]:
         yield "output.dir", "must name a folder"
     elif not path.startswith("s3://") and os.path.exists(path) and not os.path.isdir(path):
         yield "output.dir", f"is not a folder: {path}"
-
-
-def _proxy(proxy: str) -> Iterator[Complaint]:
-    # The value is not shown: it may hold a password.
-    try:
-        parts = urlsplit(proxy)
-        fine = bool(parts.scheme == "http" and parts.hostname and parts.port != 0 and parts.path in ("", "/"))
-        fine = fine and not parts.query and not parts.fragment and not any(c.isspace() for c in proxy)
-    except ValueError:
-        fine = False
-    if proxy and not fine:
-        yield "network.proxy", "must be http://HOST:PORT (HTTPS goes through it by CONNECT; nothing else is spoken)"
-
-
-def _resolve(resolve: Mapping[str, str]) -> Iterator[Complaint]:
-    for host, target in resolve.items():
-        key = f"network.resolve.{host}"
-        if not host or any(c in "/:@[]" or c.isspace() for c in host):
-            yield key, "must be a host's name alone: no scheme, no port, no path"
-        if not _is_address(target):
-            yield key, f'must be "ip:port", like "127.0.0.1:8443" or "[::1]:8443", not {show(target)}'
-
-
-def _is_address(target: str) -> bool:
-    ip, colon, port = target.rpartition(":")
-    bracketed = ip.startswith("[") and ip.endswith("]")
-    try:
-        address = ipaddress.ip_address(ip[1:-1] if bracketed else ip)
-    except ValueError:
-        return False
-    right_port = port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65536
-    return bool(colon) and right_port and bracketed == (address.version == 6)
-
-
-def _networks(networks: tuple[str, ...]) -> Iterator[Complaint]:
-    for number, network in enumerate(networks, 1):
-        try:
-            ipaddress.ip_network(network)
-        except ValueError:
-            try:
-                meant = f"; did you mean {ipaddress.ip_network(network, strict=False)}?"
-            except ValueError:
-                meant = ""
-            yield (
-                "network.allow_private",
-                f'must hold networks, like "10.0.0.0/8", not {show(network)} (item {number}){meant}',
-            )
 
 
 def _ca_file(path: str) -> Iterator[Complaint]:

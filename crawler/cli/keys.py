@@ -17,6 +17,7 @@ from typing import Any, Literal
 from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
+from crawler.cli import endpoints
 from crawler.cli.toml import show
 from crawler.model import Section
 from crawler.settings import Settings
@@ -97,8 +98,10 @@ class Key:
         try:
             self.model.model_validate({self.field: value}, strict=True)
         except ValidationError as error:
-            return self._explain(value, error)
-        return ""
+            # A value_error is a model's own rule about a value of the right type; ours are told in better words.
+            rules = [e["msg"].removeprefix("Value error, ") for e in error.errors() if e["type"] == "value_error"]
+            return (endpoints.complaint(self.name, value) or rules[0]) if rules else self._explain(value, error)
+        return endpoints.complaint(self.name, value)
 
     def _explain(self, value: object, error: ValidationError) -> str:
         items = _items(value)

@@ -197,7 +197,7 @@ class _FileReader:
             self.layer.complain(origin, name, no_such_key(name))
         elif verdict.refused:
             self.layer.complain(origin, name, verdict.text)
-        elif verdict.text not in self.layer.remarks:
+        elif verdict.text and verdict.text not in self.layer.remarks:
             self.layer.remarks.append(verdict.text)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
 import os
@@ -144,4 +145,5 @@ def _inner(error: Exception, kind: type[_T]) -> _T | None:
 
 
 def _say(*lines: str) -> None:
-    print(*lines, sep="\n", file=sys.stderr)
+    with contextlib.suppress(OSError):  # nobody is there to be told; the exit code still tells
+        print(*lines, sep="\n", file=sys.stderr, flush=True)
