@@ -59,7 +59,7 @@ class Download:
 
     def __init__(self, part: Part, request: Request, page: Page) -> None:
         self._part = part
-        self._page = page
+        self._page: Page = page
         self._request = request
         self._inspector: Inspector | None = None
         self._total: int | None = None

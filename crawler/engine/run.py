@@ -17,10 +17,10 @@ from crawler.engine.settings import LimitsSettings
 from crawler.engine.work import Counters, Tools, crawl
 from crawler.events import Closed, Opened, Throttled
 from crawler.fetch.door import Door
-from crawler.fetch.settings import NetworkSettings
+from crawler.fetch.settings import HostLimits, NetworkSettings
 from crawler.log.settings import LogSettings
 from crawler.log.writer import Log
-from crawler.model import Description
+from crawler.model import Description, Lane
 from crawler.progress import Note, Snapshot
 from crawler.rules.replay import Totals, listed_events
 from crawler.rules.settings import RetrySettings
@@ -185,7 +185,7 @@ class Run:
     async def _crawl_all(self, log: Log, source: Source, attendants: Sequence[Attendant]) -> tuple[int, str, str]:
         done = asyncio.Event()
         sink = Folder(self._root, sync=self._rooms.output.durability == "fsync")
-        lanes = {"api": self._rooms.limits.api, "images": self._rooms.limits.images}
+        lanes: dict[Lane, HostLimits] = {"api": self._rooms.limits.api, "images": self._rooms.limits.images}
         door = Door(
             self._rooms.network,
             lanes,

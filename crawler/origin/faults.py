@@ -83,7 +83,7 @@ def plan(profile: Profile, seed: int, host: str, path: str) -> tuple[Fault, ...]
     hard = [kind for kind in allowed if not profile.kinds or kind in profile.kinds]
     soft = [kind for kind in SOFT if not profile.kinds or kind in profile.kinds]
     kinds = [dice.pick(hard) for _ in range(dice.pick((0, 1, 1, 1, 2, 3)))] if hard else []
-    kinds += [dice.pick(soft) for _ in range(dice.pick((0, 0, 1, 2)))] if soft else []
+    kinds += [dice.pick(soft) for _ in range(dice.pick((0, 0, 0, 0, 0, 0, 1, 2)))] if soft else []
     if not kinds:
         kinds = [dice.pick(hard or soft)] if hard or soft else []
     kinds = dice.some(kinds, len(kinds))

@@ -135,7 +135,7 @@ def test_a_disk_that_fails_stops_the_run(tmp_path: Path) -> None:
         (tmp_path / ".crawl" / "parts" / "5_0.part").mkdir()
         await part.begin("https://i/x", "v")
         await part.write(b"x" * 10)
-        with pytest.raises(StorageFailed, match="work 5: .*run the same command again"):
+        with pytest.raises(StorageFailed, match=r"work 5: .*run the same command again"):
             await part.keep("png")
 
     run(work())
