@@ -8,6 +8,7 @@ import os
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
+from threading import Event
 
 from crawler.stop import Stop
 
@@ -45,7 +46,7 @@ def lock(directory: Path, private: Path) -> int:
     path = private / "lock"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _take(descriptor)
     except BlockingIOError:
         holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
         os.close(descriptor)
@@ -61,6 +62,18 @@ def lock(directory: Path, private: Path) -> int:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return descriptor
+
+
+def _take(descriptor: int) -> None:
+    """`status` holds the lock, shared, for the moment of a look: that is waited out. Raises BlockingIOError."""
+    for wait_s in (0.05, 0.05, 0.05, 0.05, None):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if wait_s is None:
+                raise
+            Event().wait(wait_s)
 
 
 def keep_tail(path: Path, start: int, private: Path) -> Path:

@@ -21,7 +21,6 @@ from pyroaring import BitMap64
 
 from crawler.events import Closed, Described, Failed, Gone, Line, Listed, Opened, Stored, Throttled, Voided
 from crawler.model import Image, Page, WorkId, bit_of
-from crawler.rules.activity import Activity, Minute
 from crawler.rules.unfinished import Fact, Had, Key, Lost, Moment, Seen, Unfinished
 
 T = TypeVar("T")
@@ -86,7 +85,6 @@ class State:
         self._closed: tuple[Moment, Closed] | None = None
         self._throttled: dict[str, tuple[Moment, Throttled]] = {}
         self._failures: dict[Moment, Failed] = {}
-        self._activity = Activity()
         self.first_t = ""
         self.last_t = ""
         self.stale = False
@@ -100,13 +98,10 @@ class State:
         self.first_t = min(t, self.first_t or t)
         match event:
             case Stored():
-                self._activity.stored(t, line.log, line.seq, event.bytes)
                 self._learn(line, event.id, Had(_moment(line), event.page, event.bytes, event.quality))
             case Described():
-                self._activity.answered(t, bit_of(event.id))
                 self._learn(line, event.id, Seen(_moment(line), event.images))
             case Gone():
-                self._activity.answered(t, bit_of(event.id))
                 if (line.log, line.seq) not in self._voided:
                     self._gone.setdefault(event.reason, BitMap64()).add(bit_of(event.id))
             case Failed():
@@ -287,11 +282,6 @@ class State:
     def failures(self) -> tuple[tuple[str, Failed], ...]:
         """The last failures with their times, oldest first."""
         return tuple((moment[0], event) for moment, event in self._latest_failures())
-
-    @property
-    def minutes(self) -> tuple[Minute, ...]:
-        """The last minutes in which anything was written, oldest first."""
-        return self._activity.minutes()
 
 
 def listed_events(digest: str, ids: BitMap64) -> Iterator[Listed]:

@@ -126,7 +126,6 @@ def view(state: State) -> dict[str, Any]:
         "closed": state.closed,
         "throttled": state.throttled,
         "failures": state.failures,
-        "minutes": state.minutes,
         "t": (state.first_t, state.last_t),
     }
 
@@ -287,8 +286,8 @@ def test_a_list_survives_its_lines(count: int, monkeypatch: pytest.MonkeyPatch) 
     assert fold(put(opened("d", 1), *reversed(parts), opened("e", count))).listed() == ids
 
 
-def test_only_the_last_failures_and_minutes_are_kept() -> None:
-    """However many lines, the state holds a screenful of failures and the last hours, the same in any order."""
+def test_only_the_last_failures_are_kept() -> None:
+    """However many lines, the state holds a screenful of failures, the same in any order."""
     lines = [
         Line(LOGS[0], seq, f"2026-01-{1 + seq // 1440:02}T{seq // 60 % 24:02}:{seq % 60:02}:00.000Z", event)
         for seq in range(1, 3000)
@@ -297,9 +296,6 @@ def test_only_the_last_failures_and_minutes_are_kept() -> None:
     ahead, back = fold(lines), fold(lines[::-1])
     assert ahead.failures == back.failures
     assert [t for t, _ in ahead.failures] == [line.t for line in lines[-40:] if isinstance(line.event, Failed)]
-    assert ahead.minutes == back.minutes
-    assert len(ahead.minutes) == 180
-    assert {minute.images for minute in ahead.minutes} == {1}
 
 
 def test_a_finished_work_costs_a_bit() -> None:

@@ -355,6 +355,17 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
     run(work())
 
 
+def test_a_look_at_the_lock_refuses_no_run(tmp_path: Path) -> None:
+    """`status` asks whether the folder is locked by locking it, shared, for a moment: a run that begins then begins."""
+    run(next_seq(tmp_path))
+    look = os.open(tmp_path / ".crawl" / "lock", os.O_RDONLY)
+    fcntl.flock(look, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    ending = threading.Timer(0.1, os.close, (look,))
+    ending.start()
+    run(next_seq(tmp_path))
+    ending.join()
+
+
 def test_killed_anywhere_what_was_committed_is_there(tmp_path: Path) -> None:
     """SIGKILL in the midst of writing: every line of a finished commit is read afterwards, and the next run goes on."""
     code = (
