@@ -21,6 +21,8 @@ OTHER_VARIABLES = ("CRAWLER_DEBUG", "CRAWLER_FAILPOINT")
 
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_LIST = re.compile(r"\s*([0-9]+|https?://\S+)\s*(\n|$)")
+"""The beginning of a list of ids or URLs, given where a config belongs."""
 _PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 
 
@@ -121,11 +123,12 @@ def from_file(config: Path) -> Layer:
     except tomllib.TOMLDecodeError as error:
         place = _PLACE.search(str(error))
         line = int(place[1]) if place and place[1] else text.count("\n", 0, len(text.rstrip())) + 1
-        layer.complain(Origin("file", f"{label}:{line}"), "", f"not TOML: {_PLACE.sub('', str(error))}")
+        hint = f"; to crawl a list, say --source.path {label}" if _LIST.match(text) else ""
+        layer.complain(Origin("file", f"{label}:{line}"), "", f"not TOML: {_PLACE.sub('', str(error))}{hint}")
         layer.unread = True
         return layer
-    except RecursionError:
-        layer.complain(Origin("file", f"{label}:1"), "", "not a config: nested too deeply")
+    except (RecursionError, ValueError):  # ValueError: a number of thousands of digits
+        layer.complain(Origin("file", f"{label}:1"), "", "not a config: nested too deeply, or a number too long")
         layer.unread = True
         return layer
     base = os.path.dirname(os.path.abspath(config))
@@ -304,6 +307,6 @@ def _inline(text: str) -> Any:
     """A TOML value on its own; None where it is none."""
     try:
         tree = tomllib.loads(f"value = {text}")
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return None
     return _frozen(tree["value"]) if tree.keys() == {"value"} else None

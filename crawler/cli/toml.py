@@ -138,7 +138,8 @@ def write(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
-        return str(value)
+        # Python refuses to write out thousands of decimal digits.
+        return str(value) if value.bit_length() < 10_000 else hex(value)
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
     if isinstance(value, str):

@@ -167,6 +167,13 @@ def test_all_faults_are_told_at_once() -> None:
         (b"\xef\xbb\xbf[limits]\r\nworkz = 1\r\n", "c.toml:2: limits.workz: no such key; did you mean limits.works?"),
         (b"a = 1\nb = '\xff'\n", "c.toml:2: not UTF-8 text"),
         (b"a = " + b"[" * 5000 + b"]" * 5000, "c.toml:1: not a config: nested too deeply"),
+        (b"limits.works = " + b"9" * 5000, "c.toml:1: not a config: nested too deeply, or a number too long"),
+        (
+            b"limits.works = 0x" + b"f" * 5000,
+            "c.toml:1: limits.works: must be a whole number from 1 to 100000, not 0xff",
+        ),
+        (b"limits.api.rate = 1" + b"0" * 400, "c.toml:1: limits.api.rate: must be a number from 0 to 100000, not 10"),
+        (b"\n123\n456\n", "c.toml:2: not TOML: "),
         (b"[a]\n" * 2, "c.toml:2: not TOML"),
         (b"\x00", "c.toml:1: not TOML"),
     ],
@@ -178,6 +185,7 @@ def test_odd_bytes(raw: bytes, line: str) -> None:
         load(Path("c.toml"), {}, {}, source_needed=False)
     (found,) = caught.value.lines
     assert found.startswith(line)
+    assert ("--source.path c.toml" in found) == (b"123" in raw)
 
 
 @pytest.mark.usefixtures("here")
