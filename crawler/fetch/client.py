@@ -30,6 +30,7 @@ SLOW_WINDOW_S = 30.0
 """How long a body may be slower than network.min_kb_s (design.md 1.2)."""
 _DNS_TTL_S = 60
 _PLAIN = re.compile(r"[\x21-\x7e]+")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
 
 
@@ -63,7 +64,7 @@ def parse_url(text: str, base: URL | None = None) -> URL:
     """
     text = text.strip()
     url = URL(text, encoded=_PLAIN.fullmatch(text) is not None)
-    if base is not None:
+    if base is not None and (url.raw_host or not url.scheme):
         url = base.join(url)
     if url.scheme not in ("http", "https"):
         raise ValueError(f"scheme {url.scheme[:20]!r} is neither http nor https")
@@ -73,7 +74,8 @@ def parse_url(text: str, base: URL | None = None) -> URL:
         raise ValueError("user names in URLs are not supported")
     if not url.port:
         raise ValueError("no usable port")
-    return url
+    host = host_of(url)
+    return url if host == url.raw_host else url.with_host(host)
 
 
 def host_of(url: URL) -> str:
@@ -148,9 +150,12 @@ class Client:
         await asyncio.sleep(0)  # transports close in the loop's next turn
 
     def refusal(self, url: URL) -> Failure | None:
-        """Why an address spelt out in the URL is not asked; None for names, which the guard judges when it connects."""
+        """Why an address spelt out in the URL is not asked; None for names, which the guard judges when it connects.
+
+        A host whose last label is a number is an address to every resolver: 0x7f000001 is 127.0.0.1 to most.
+        """
         host = host_of(url)
-        if host in self._resolve or not (":" in host or host.rpartition(".")[2].isdecimal()):
+        if host in self._resolve or not (":" in host or _NUMBER.fullmatch(host.rpartition(".")[2])):
             return None
         why = None if (host, url.port) in self._named else addresses.refused(host, self._allowed)
         return Failure(Kind.ADDRESS, why) if why else None

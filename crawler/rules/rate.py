@@ -34,7 +34,6 @@ class Gcra:
         self._rate = 0.0
         self._interval = self._tolerance = 0.0
         self.set_rate(rate, now)
-        self._tat = now + self._tolerance + self._interval
 
     @property
     def rate(self) -> float:
@@ -63,12 +62,14 @@ class Gcra:
             raise ValueError(f"a rate is 0 (no limit) or more, not {rate}")
         interval = 1 / rate if rate else 0.0
         tolerance = (self._burst - 1) * interval
+        # What is reserved already stays as it was: the account is carried over at the last reservation.
+        pivot = max(now, self._last)
         if self._interval:
-            owed = max(0.0, self._tat - now) / self._interval
-            self._tat = now + owed * interval
+            owed = max(0.0, self._tat - pivot) / self._interval
+            self._tat = pivot + owed * interval
         else:
             # No limit kept no account: begin with nothing saved up.
-            self._tat = max(self._tat, now + interval) + tolerance
+            self._tat = pivot + interval + tolerance
         self._rate, self._interval, self._tolerance = rate, interval, tolerance
 
 
