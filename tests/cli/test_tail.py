@@ -173,7 +173,7 @@ def test_any_line_is_one_harmless_row(a: str, b: str, width: int) -> None:
         assert clean(row.plain) == row.plain
     row = render(Piece(9, a.encode("utf-8", "surrogatepass")), width)
     assert row.cell_len <= width
-    assert row.plain.strip().startswith("damaged    dam")
+    assert row.plain.strip().startswith("damaged    da")
 
 
 def test_an_event_of_a_newer_version_is_shown_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
