@@ -95,11 +95,11 @@ class Pace:
         self._budget = rate
         self._adaptive = adaptive
         self._base_s, self._cap_s = base_s, cap_s
-        self._cut_at = now
+        self._cut_at = self._cut_before = now
         self._clean_at = now
         self._blocked_until = now
         self.blocks = 0
-        """Windows with a refusal since the last clean reply."""
+        """Windows in a row with a refusal and no clean reply."""
 
     @property
     def rate(self) -> float:
@@ -149,7 +149,7 @@ class Pace:
 
     def clean(self, sent: float, now: float) -> Change | None:
         """A reply that is no refusal came `now`; a Change only when the rate is back at the budget."""
-        if sent >= self._cut_at:
+        if sent >= self._cut_before:  # sent in the window of the last refusal, or later: the host does not only refuse
             self.blocks = 0
         since, self._clean_at = now - self._clean_at, now
         if self.rate >= self._budget:
@@ -166,7 +166,7 @@ class Pace:
         self._gcra.penalise(self._blocked_until)
 
     def _cut(self, now: float) -> None:
-        self._cut_at = now
+        self._cut_before, self._cut_at = self._cut_at, now
         self._clean_at = now
         if self._adaptive and self._budget:
             self._gcra.set_rate(max(self._budget * _FLOOR, self.rate / 2), now)

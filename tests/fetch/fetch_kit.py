@@ -166,3 +166,9 @@ def door(
 def named(**servers: Server) -> dict[str, str]:
     """`resolve` for hosts called NAME.test."""
     return {f"{name}.test": server.there for name, server in servers.items()}
+
+
+async def until(holds: Callable[[], Any]) -> None:
+    """Wait until something holds that nobody announces."""
+    while not holds():  # noqa: ASYNC110 - there is no event for it: that is why this exists
+        await asyncio.sleep(0.002)

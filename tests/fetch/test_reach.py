@@ -138,10 +138,13 @@ async def test_tls_is_verified_by_the_name_in_the_url(ca: tuple[trustme.CA, Path
 @real
 async def test_plain_http_where_tls_is_spoken_and_the_other_way_round(ca: tuple[trustme.CA, Path]) -> None:
     """Wrong protocol: a failure, not an exception."""
-    async with Server(lambda _: reply()) as plain, Server(lambda _: reply(), tls=serving(ca[0], "b.test")) as tls:
-        async with door({"resolve": named(a=plain, b=tls), "connect_s": 0.2}, retry=ONCE) as there:
-            assert failed(await there.get(Want("https://a.test/"))).kind in (Kind.TLS, Kind.CONNECT_TIMEOUT)
-            assert failed(await there.get(Want("http://b.test/"))).kind in (Kind.RESET, Kind.PROTOCOL)
+    async with (
+        Server(lambda _: reply()) as plain,
+        Server(lambda _: reply(), tls=serving(ca[0], "b.test")) as tls,
+        door({"resolve": named(a=plain, b=tls), "connect_s": 0.2}, retry=ONCE) as there,
+    ):
+        assert failed(await there.get(Want("https://a.test/"))).kind in (Kind.TLS, Kind.CONNECT_TIMEOUT)
+        assert failed(await there.get(Want("http://b.test/"))).kind in (Kind.RESET, Kind.PROTOCOL)
 
 
 def test_a_ca_file_adds_and_a_bad_one_is_told(ca: tuple[trustme.CA, Path], tmp_path: Path) -> None:
@@ -191,17 +194,20 @@ async def test_headers_are_built_anew_for_each_hop() -> None:
     def first(seen):
         return reply() if seen.path == "/back" else reply(302, b"moved", location="http://b.test/x?y=1#z")
 
-    async with Server(first) as a, Server(lambda _: reply(307, b"", location="http://a.test/back")) as b:
-        async with door({"resolve": named(a=a, b=b), "user_agent": "me/1"}) as there:
-            want = Want("http://a.test/1", headers={"Referer": "https://r/"}, secret={"Cookie": "PHPSESSID=canary"})
-            assert await there.get(want) == Had(1)
-            assert (a.paths(), b.paths()) == (["/1", "/back"], ["/x?y=1"])
-            assert [seen.headers.get("cookie") for seen in a.seen] == ["PHPSESSID=canary"] * 2
-            assert "canary" not in str(b.seen)
-            assert {seen.headers["referer"] for seen in a.seen + b.seen} == {"https://r/"}
-            assert {seen.headers["user-agent"] for seen in a.seen + b.seen} == {"me/1"}
-            assert want.heads[0].url == "http://a.test/back"
-            assert (there.requests, [h.requests for h in there.hosts()]) == (3, [2, 1])
+    async with (
+        Server(first) as a,
+        Server(lambda _: reply(307, b"", location="http://a.test/back")) as b,
+        door({"resolve": named(a=a, b=b), "user_agent": "me/1"}) as there,
+    ):
+        want = Want("http://a.test/1", headers={"Referer": "https://r/"}, secret={"Cookie": "PHPSESSID=canary"})
+        assert await there.get(want) == Had(1)
+        assert (a.paths(), b.paths()) == (["/1", "/back"], ["/x?y=1"])
+        assert [seen.headers.get("cookie") for seen in a.seen] == ["PHPSESSID=canary"] * 2
+        assert "canary" not in str(b.seen)
+        assert {seen.headers["referer"] for seen in a.seen + b.seen} == {"https://r/"}
+        assert {seen.headers["user-agent"] for seen in a.seen + b.seen} == {"me/1"}
+        assert want.heads[0].url == "http://a.test/back"
+        assert (there.requests, [h.requests for h in there.hosts()]) == (3, [2, 1])
 
 
 @pytest.mark.parametrize("hop", ["http://a.test:81/x", "https://a.test/x", "http://sub.a.test/x"])
@@ -229,11 +235,10 @@ async def test_the_secret_is_bound_to_scheme_host_and_port(hop: str, ca: tuple[t
 @real
 async def test_cookies_are_never_kept() -> None:
     """What a server sets is not sent back: no session but the user's, to no other host."""
-    async with Server(lambda _: reply(set_cookie="a=1; Path=/")) as server:
-        async with door({"resolve": named(a=server)}) as there:
-            await there.get(Want("http://a.test/"))
-            await there.get(Want("http://a.test/"))
-            assert all("cookie" not in seen.headers for seen in server.seen)
+    async with Server(lambda _: reply(set_cookie="a=1; Path=/")) as server, door({"resolve": named(a=server)}) as there:
+        await there.get(Want("http://a.test/"))
+        await there.get(Want("http://a.test/"))
+        assert all("cookie" not in seen.headers for seen in server.seen)
 
 
 @pytest.mark.parametrize(
@@ -252,10 +257,12 @@ async def test_cookies_are_never_kept() -> None:
 @real
 async def test_redirects_to_nowhere_are_failures(location: str) -> None:
     """No Location, another scheme, junk, credentials: REDIRECT, final at once."""
-    async with Server(lambda _: reply(301, b"", location=location)) as server:
-        async with door({"resolve": named(a=server)}, retry=FAST) as there:
-            got = failed(await there.get(Want("http://a.test/")))
-            assert (got.kind, got.permanent, len(server.seen)) == (Kind.REDIRECT, True, 1)
+    async with (
+        Server(lambda _: reply(301, b"", location=location)) as server,
+        door({"resolve": named(a=server)}, retry=FAST) as there,
+    ):
+        got = failed(await there.get(Want("http://a.test/")))
+        assert (got.kind, got.permanent, len(server.seen)) == (Kind.REDIRECT, True, 1)
 
 
 @real
@@ -265,27 +272,27 @@ async def test_redirects_are_counted_and_never_go_down_to_http(ca: tuple[trustme
     async with (
         Server(lambda s: reply(302, b"", location="?" + s.path[-1])) as loops,
         Server(lambda _: reply(302, b"", location="http://a.test/"), tls=serving(authority, "b.test")) as down,
+        door({"resolve": named(a=loops, b=down), "ca_file": str(path), "max_redirects": 3}) as there,
     ):
-        async with door({"resolve": named(a=loops, b=down), "ca_file": str(path), "max_redirects": 3}) as there:
-            assert failed(await there.get(Want("http://a.test/d/x"))).kind is Kind.REDIRECT
-            assert loops.paths() == ["/d/x", "/d/x?x", "/d/x?x", "/d/x?x"]
-            assert failed(await there.get(Want("https://b.test/"))).kind is Kind.REDIRECT
-            assert len(loops.seen) == 4
+        assert failed(await there.get(Want("http://a.test/d/x"))).kind is Kind.REDIRECT
+        assert loops.paths() == ["/d/x", "/d/x?x", "/d/x?x", "/d/x?x"]
+        assert failed(await there.get(Want("https://b.test/"))).kind is Kind.REDIRECT
+        assert len(loops.seen) == 4
 
 
 @real
 async def test_a_proxy_is_used_and_literals_are_still_checked() -> None:
     """All goes to the proxy; the private address in a URL is refused before it, a dead or refusing proxy is PROXY."""
-    async with Server(
-        lambda s: reply(407, b"") if s.path.startswith("b.test") else reply(body=s.path.encode())
-    ) as proxy:
-        async with door({"proxy": f"http://127.0.0.1:{proxy.port}"}, retry=ONCE) as there:
-            want = Want("http://a.test/x")
-            assert await there.get(want) == Had(1)
-            assert want.body == b"http://a.test/x"
-            assert failed(await there.get(Want("https://b.test/"))).kind is Kind.PROXY
-            assert failed(await there.get(Want("http://169.254.169.254/"))).kind is Kind.ADDRESS
-            assert len(proxy.seen) == 2
+    async with (
+        Server(lambda s: reply(407, b"") if s.path.startswith("b.test") else reply(body=s.path.encode())) as proxy,
+        door({"proxy": f"http://127.0.0.1:{proxy.port}"}, retry=ONCE) as there,
+    ):
+        want = Want("http://a.test/x")
+        assert await there.get(want) == Had(1)
+        assert want.body == b"http://a.test/x"
+        assert failed(await there.get(Want("https://b.test/"))).kind is Kind.PROXY
+        assert failed(await there.get(Want("http://169.254.169.254/"))).kind is Kind.ADDRESS
+        assert len(proxy.seen) == 2
     async with door({"proxy": f"http://127.0.0.1:{proxy.port}"}, retry=ONCE) as there:
         assert failed(await there.get(Want("http://a.test/x"))).kind is Kind.PROXY
 

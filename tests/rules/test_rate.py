@@ -136,6 +136,23 @@ def test_blocks_double_up_to_the_cap_and_a_clean_reply_forgets_them() -> None:
     assert change.until == now + 4
 
 
+def test_a_clean_reply_of_the_same_window_breaks_the_row() -> None:
+    """One request refused and another answered, sent together, whichever reply comes first: the host does not only
+    refuse. A straggler from before the last window says nothing."""
+    p, now = pace(), 1.0
+    for _ in range(20):
+        change = p.refused(now, now + 0.1, None, "503")
+        assert change is not None
+        assert p.blocks == 1
+        p.clean(now, now + 0.2)
+        assert p.blocks == 0
+        now += 10
+    p.refused(now, now, None, "503")
+    p.refused(now + 5, now + 5, None, "503")
+    p.clean(now - 1, now + 6)
+    assert p.blocks == 2
+
+
 def test_retry_after_is_a_minimum_with_a_cap() -> None:
     """The longer of the own wait and Retry-After holds; an hour is the most, and a straggler may still extend it."""
     p = pace()
