@@ -68,6 +68,15 @@ def fit(text: str, cells: int) -> str:
     return chop_cells(text, cells - 1)[0] + "…"
 
 
+def fit_end(text: str, cells: int) -> str:
+    """Like `fit`, but the end is kept: for paths."""
+    if cell_len(text) <= cells:
+        return text
+    while text and cell_len(text) >= cells:
+        text = text[1:]
+    return "…" + text if cells > 0 else ""
+
+
 def pad(text: str, cells: int, right: bool = False) -> str:
     """`text` in exactly `cells` cells: cut or filled with spaces, on the left side when `right` is true."""
     text = fit(text, cells)

@@ -19,7 +19,7 @@ from rich.text import Text
 from crawler.fetch.exchange import HostState
 from crawler.progress import Note, Snapshot, Track, bottleneck
 from crawler.watch.pace import over_within
-from crawler.watch.style import BAD, EVENT, FAINT, GONE, GOOD, STRONG, WAIT, console, fit, joined, pad
+from crawler.watch.style import BAD, EVENT, FAINT, GONE, GOOD, STRONG, WAIT, console, fit, fit_end, joined, pad
 from crawler.words import between, clean, clock, count, duration, number, per_second, plural, share, size, words
 
 TROUBLE = ("failed", "throttled", "voided")
@@ -69,7 +69,7 @@ def frame(now: Snapshot, track: Track, place: Place, trouble: Note | None = None
     """The whole screen as lines of at most `place.width` cells and one line fewer than `place.height`."""
     width = place.width
     lines = [
-        _edges(f"crawler  {clean(now.directory)}", f"{now.phase}, {duration(now.elapsed_s)}", width),
+        _edges(clean(now.directory), f"{now.phase}, {duration(now.elapsed_s)}", width),
         Text(),
         *_bars(now, width),
         Text(),
@@ -88,8 +88,9 @@ def frame(now: Snapshot, track: Track, place: Place, trouble: Note | None = None
     return lines[: max(1, place.height - 1)]
 
 
-def _edges(left: str, right: str, width: int) -> Text:
+def _edges(folder: str, right: str, width: int) -> Text:
     room = width - 3 - len(right)
+    left = "crawler  " + fit_end(folder, max(0, room - 9))
     return Text(" ").append(pad(left, room), STRONG).append(" ").append(right, FAINT)
 
 

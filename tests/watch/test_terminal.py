@@ -67,6 +67,13 @@ def test_a_block_is_said_where_it_matters() -> None:
     assert "blocked to 12:01" in text
 
 
+def test_of_a_long_path_the_end_is_shown() -> None:
+    """The part of a path that tells runs apart is its last."""
+    first = drawn(replace(BUSY, directory="/a" * 80 + "/popular"), 80)[0]
+    assert first.startswith(" crawler  …")
+    assert "/popular " in first
+
+
 @settings(max_examples=80, deadline=None)
 @given(snapshots(), st.integers(60, 200), st.integers(2, 60))
 def test_any_run_fits_any_screen(now: Snapshot, width: int, height: int) -> None:
