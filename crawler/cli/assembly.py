@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import orjson
 import uvloop
 
+from crawler.cli.errors import ConfigError
 from crawler.cli.loading import Loaded
 from crawler.cli.talk import Talk
 from crawler.engine.run import Attendant, Outcome, Rooms, Run
@@ -29,8 +30,8 @@ def settings_digest(settings: Settings) -> str:
     return hashlib.sha256(orjson.dumps(raw, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def build_run(loaded: Loaded, talk: Talk) -> Run:
-    """The run that these settings describe."""
+def build_site(loaded: Loaded) -> tuple[Site, Callable[[Item], Description | None]]:
+    """The site, and what describes an item without a question (site `urls`)."""
     settings = loaded.settings
 
     def accept(work: Work) -> Absent | None:
@@ -38,10 +39,18 @@ def build_run(loaded: Loaded, talk: Talk) -> Run:
         return Absent("filtered", rule) if rule else None
 
     urls = Urls()
-    site: Site = urls if settings.site.name == "urls" else Pixiv(settings.site, loaded.session, accept)
+    if settings.site.name == "urls":
+        return urls, lambda item: None if item.url is None else urls.description(str(item.id), item.url)
+    try:
+        return Pixiv(settings.site, loaded.session, accept), lambda item: None
+    except ValueError as error:
+        raise ConfigError([f"site.session_file: {error}"]) from None
 
-    def describe_url(item: Item) -> Description | None:
-        return None if item.url is None else urls.description(str(item.id), item.url)
+
+def build_run(loaded: Loaded, talk: Talk) -> Run:
+    """The run that these settings describe."""
+    settings = loaded.settings
+    site, describe_url = build_site(loaded)
 
     async def source(spool: Path) -> Source:
         return await asyncio.to_thread(open_source, settings.source, spool)

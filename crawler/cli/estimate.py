@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from crawler.engine.sample import Sampled
 from crawler.settings import Settings
 
 ENOUGH = 20
@@ -44,8 +45,8 @@ class Left:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What is to come. Seconds are None where no rate bounds them. Averages with where each is from: "log", "assumed"
-    or "known"."""
+    """What is to come. Seconds are None where no rate bounds them. Averages with where each is from: "sample", "log",
+    "assumed" or "known"."""
 
     api_requests: int
     image_requests: int
@@ -65,8 +66,8 @@ class Estimate:
         return max(waits) if waits else None
 
 
-def estimate(left: Left, settings: Settings) -> Estimate:
-    """The cost of what is left, at the configured rates."""
+def estimate(left: Left, settings: Settings, sampled: Sampled | None = None) -> Estimate:
+    """The cost of what is left, at the configured rates; what a sample showed goes before what the log knows."""
     looked = left.seen_done + left.seen_gone
     if settings.site.name == "urls":
         alive, per_work, api_per_work = (1.0, "assumed"), (1.0, "known"), (0.0, "known")
@@ -78,6 +79,13 @@ def estimate(left: Left, settings: Settings) -> Estimate:
     sized = left.seen_images >= ENOUGH
     quality = settings.site.quality if settings.site.name == "pixiv" else "original"
     each = (left.seen_bytes / left.seen_images, "log") if sized else (BYTES_PER_IMAGE[quality], "assumed")
+    if sampled is not None and sampled.asked:
+        alive = (sampled.alive / sampled.asked, "sample")
+    if sampled is not None and sampled.alive and settings.site.name != "urls":
+        per_work = (sampled.images / sampled.alive, "sample")
+        api_per_work = (sampled.api_requests / sampled.alive, "sample")
+    if sampled is not None and sampled.sized:
+        each = (sampled.bytes / sampled.sized, "sample")
     undescribed = left.new + left.undescribed
     # A dead work costs its one question; only a live one may need the second.
     asked = undescribed * (1 + (api_per_work[0] - 1) * alive[0]) if api_per_work[0] else 0

@@ -6,34 +6,41 @@ import argparse
 import asyncio
 import json
 import os
+import random
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from crawler.cli.checks import paths_of
+from crawler.cli.errors import UsageError
 from crawler.cli.estimate import Estimate, Left, estimate
 from crawler.cli.flags import add_setting_flags, flag_values
 from crawler.cli.loading import Loaded, load, unbounded_session
+from crawler.engine.sample import Sampled, sample
 from crawler.log.files import LOG
 from crawler.log.reader import replay
 from crawler.rules.replay import State, Totals
 from crawler.sources.source import Census, Source, open_source
-from crawler.words import clean, count, duration, per_second, plural, size
+from crawler.words import clean, count, duration, per_second, plural, size, words
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `plan`."""
     add_setting_flags(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--sample", type=int, metavar="N", help="ask the site for N works of the list, and extrapolate")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the plan. 2 for a list with nothing but malformed lines. Raises ConfigError, SourceError, LogDamaged."""
     loaded = load(Path(args.config) if args.config else None, flag_values(args), os.environ)
-    plan = make(loaded)
+    asked = getattr(args, "sample", None)  # `run --dry-run` comes here without it, and without --json
+    if asked is not None and asked < 1:
+        raise UsageError(f"--sample {asked}: at least 1 work")
+    plan = make(loaded, asked or 0)
     for line in _malformed(plan.census):
         print(line, file=sys.stderr)
     if plan.census.hopeless:
@@ -41,7 +48,6 @@ def run(args: argparse.Namespace) -> int:
         return 2
     for warning in plan.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    # `run --dry-run` comes here without --json.
     if getattr(args, "json", False):
         print(json.dumps(as_json(plan), indent=2, ensure_ascii=False))
     else:
@@ -69,10 +75,14 @@ class Plan:
     cost: Estimate
     room: Room
     warnings: tuple[str, ...]
+    sampled: Sampled | None = None
 
 
-def make(loaded: Loaded) -> Plan:
-    """Count the list, read the log, and put a price on the rest. Writes nothing but a copy of a streamed list."""
+def make(loaded: Loaded, asked: int = 0) -> Plan:
+    """Count the list, read the log, and put a price on the rest. Writes nothing but a copy of a streamed list.
+
+    Asks the site for nothing, or for `asked` works spread over what is left. Raises SessionRefused and Blocked then.
+    """
     settings = loaded.settings
     output = Path(settings.output.dir)
     with tempfile.TemporaryDirectory(prefix="crawler-plan-") as spool:
@@ -81,11 +91,24 @@ def make(loaded: Loaded) -> Plan:
         log = output / LOG
         state = replay(log) if log.exists() else State()
         totals, left = state.totals(census.bitmap), _left(state, census, source)
-    cost = estimate(left, settings)
+        sampled = _sample(loaded, source, state, min(asked, left.works), left.works) if asked else None
+    cost = estimate(left, settings, sampled)
     room = _room(output)
     warnings = (*loaded.remarks, *_warnings(loaded, cost, room))
     failed = totals.listed - totals.done - totals.gone - left.works
-    return Plan(census, totals.done, totals.gone, failed, left, cost, room, warnings)
+    return Plan(census, totals.done, totals.gone, failed, left, cost, room, warnings, sampled)
+
+
+def _sample(loaded: Loaded, source: Source, state: State, asked: int, works: int) -> Sampled:
+    """Ask for `asked` of the `works` left, drawn so that each has the same chance."""
+    from crawler.cli.assembly import build_site
+
+    site, describe_url = build_site(loaded)
+    chosen = set(random.sample(range(works), asked))
+    left = (item for item in source.items() if state.todo(item.id) is not None)
+    items = [(item, describe_url(item)) for at, item in enumerate(left) if at in chosen]
+    settings = loaded.settings
+    return asyncio.run(sample(items, site, settings.network, settings.limits, settings.retry))
 
 
 def _left(state: State, census: Census, source: Source) -> Left:
@@ -167,6 +190,7 @@ def as_json(plan: Plan) -> dict[str, Any]:
             "free_bytes": room.bytes,
             "free_inodes": room.inodes,
         },
+        "sample": asdict(plan.sampled) if plan.sampled else None,
         "assumed": {name: {"value": value, "from": source} for name, (value, source) in assumed.items()},
         "warnings": list(plan.warnings),
     }
@@ -186,6 +210,8 @@ def as_text(plan: Plan, loaded: Loaded) -> Iterator[str]:
     if not left.works:
         yield "          nothing is left to ask for"
         return
+    if plan.sampled is not None:
+        yield from _sampled(plan.sampled)
     yield f"requests  about {count(cost.api_requests)} for metadata, {count(cost.image_requests)} for images"
     yield f"          {_assumptions(cost)}"
     api, images = settings.limits.api.rate, settings.limits.images.rate
@@ -215,3 +241,11 @@ def _assumptions(cost: Estimate) -> str:
             said(cost.alive, alive),
         ]
     )
+
+
+def _sampled(found: Sampled) -> Iterator[str]:
+    images = plural(found.images, "image")
+    yield f"sample    {plural(found.asked, 'work')} asked for: {count(found.alive)} alive with {images}"
+    reasons = ", ".join(f"{count(n)} {words(reason)}" for reason, n in sorted((found.reasons or {}).items()))
+    if reasons:
+        yield f"          the others: {reasons}"

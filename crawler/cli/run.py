@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from crawler.cli.flags import add_setting_flags, flag_values
-from crawler.cli.loading import Loaded, load
+from crawler.cli.loading import Loaded, load, unbounded_session
 from crawler.cli.talk import Talk
 
 
@@ -36,6 +36,9 @@ def execute(loaded: Loaded, talk: Talk) -> int:
     from crawler.watch.status_file import keep_status
     from crawler.watch.summary import print_summary
 
+    for remark in (*loaded.remarks, unbounded_session(loaded)):
+        if remark:
+            talk.warn(f"warning: {remark}")
     ui = loaded.settings.ui
     directory = Path(loaded.settings.output.dir)
 

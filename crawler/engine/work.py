@@ -61,9 +61,9 @@ async def crawl(id: WorkId, todo: Todo, given: Description | None, tools: Tools)
             if given is None:
                 tools.log.note(Described(id, described.images, described.metadata))
             images = described.images
-        first, *rest = images
-        others = [tools.spawn(fetch(id, image, tools)) for image in rest]
-        await fetch(id, first, tools)
+        others = [tools.spawn(fetch(id, image, tools)) for image in images[1:]]
+        for image in images[:1]:
+            await fetch(id, image, tools)
         for task in others:
             await task
         await tools.log.room()
@@ -179,7 +179,7 @@ def heed(failure: Failure, id: WorkId, tools: Tools) -> None:
         tools.stop(
             SessionRefused(
                 f"work {id}: the site refused the session (status {failure.status}). Nothing more is asked of it. "
-                "Log in with a browser, put the fresh PHPSESSID into your session file, and run the same command again; "
+                "Log in with a browser, put the fresh PHPSESSID into your session file and run the same command again; "
                 "without a session, works open to everybody can still be had."
             )
         )

@@ -218,3 +218,24 @@ def test_a_run_in_use_is_refused(tmp_path: Path, calm: Any) -> None:
     assert json.loads((tmp_path / "out" / "status.json").read_text())["pending"] > 0
     assert command("run", config).code == 0
     judge(calm.world, tmp_path / "out", some_ids(300, seed=9))
+
+
+def test_a_sample_tells_what_the_list_holds(tmp_path: Path, calm: Any) -> None:
+    """`plan` asks nothing; `plan --sample N` asks for N works, tells their share and sizes, and stores nothing."""
+    ids = some_ids(40, seed=10)
+    (tmp_path / "ids.txt").write_text("\n".join(map(str, ids)))
+    config = write_config(tmp_path, calm, 'path = "ids.txt"')
+    assert command("plan", config).code == 0
+    assert calm.seen.total == 0
+    ended = command("plan", config, "--sample", "40", "--json")
+    assert ended.code == 0, ended.err
+    told = json.loads(ended.out)
+    expected = [calm.world.expected(id) for id in ids]
+    alive = [e for e in expected if e.outcome == "done" and e.x_restrict == 0]
+    assert (told["sample"]["asked"], told["sample"]["alive"]) == (40, len(alive))
+    assert told["sample"]["images"] == sum(len(e.images) for e in alive)
+    firsts = [e.images["zip" if e.kind == "ugoira" else 0] for e in alive]
+    had = [image.bytes for image in firsts if image.quality == "original"]
+    assert told["sample"]["bytes"] == sum(had)
+    assert told["assumed"]["alive"]["from"] == "sample"
+    assert not (tmp_path / "out").exists()
