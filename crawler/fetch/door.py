@@ -190,14 +190,15 @@ class Door:
             if challenge is not None:
                 return challenge
         if head.status in (429, 503):
-            await reply.drain()
-            kind = Kind.RATE_LIMITED if head.status == 429 else Kind.UNAVAILABLE
-            after = parse_retry_after(head.headers.get("retry-after"), head.headers.get("date"))
-            return Failure(kind, status=head.status, retry_after_s=after)
-        failure = reply.acceptable() or await exchange.start(head)
+            failure = Failure(Kind.RATE_LIMITED if head.status == 429 else Kind.UNAVAILABLE)
+        else:
+            failure = reply.acceptable() or await exchange.start(head)
         if failure is not None:
             await reply.drain()
-            return failure
+            after = failure.retry_after_s
+            if after is None and "retry-after" in head.headers:
+                after = parse_retry_after(head.headers["retry-after"], head.headers.get("date"))
+            return replace(failure, status=failure.status or head.status, retry_after_s=after)
         if peeked:
             await exchange.feed(peeked)
         while True:
