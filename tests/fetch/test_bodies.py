@@ -63,6 +63,19 @@ CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
         ((HEAD + b"".join(b"X%d: 1\r\n" % n for n in range(2000)) + b"\r\n",), False, Kind.PROTOCOL),
         ((HEAD + b"Content-Length: -5\r\n\r\n",), False, Kind.PROTOCOL),
     ],
+    ids=[
+        "cut",
+        "reset",
+        "chunk-cut",
+        "chunk-bad",
+        "closed",
+        "closed-by-reset",
+        "half-a-line",
+        "ssh",
+        "long-line",
+        "many-headers",
+        "length",
+    ],
 )
 @real
 async def test_a_broken_reply_is_a_failure(parts, reset: bool, kind: Kind) -> None:
@@ -184,6 +197,7 @@ async def test_metadata_may_be_packed() -> None:
         (b"x", "gzip, gzip", Kind.ENCODING),
         (b"", "gzip", Kind.TRUNCATED),
     ],
+    ids=["cut", "false", "trailing", "deflate", "brotli", "twice", "empty"],
 )
 @real
 async def test_broken_packing_is_a_failure(body: bytes, encoding: str, kind: Kind) -> None:
