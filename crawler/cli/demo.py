@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import shlex
 from pathlib import Path
 
 from crawler.cli.errors import UsageError
 from crawler.cli.loading import load
 from crawler.cli.talk import Talk
+from crawler.origin.faults import PROFILES
 
 LARGEST_ID = 61_897_803
 """The newest id of the 2017 list (the ids of the demo are spread like the real ones)."""
@@ -46,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dir", nargs="?", default="demo", metavar="DIR", help="folder to make (default: demo)")
     parser.add_argument("--works", type=int, default=400, metavar="N", help="works to crawl (default: 400)")
     parser.add_argument("--seed", type=int, default=1, help="another seed, another site (default: 1)")
-    parser.add_argument("--profile", choices=("none", "flaky", "harsh"), default="flaky", help="faults of the stand-in")
+    parser.add_argument("--profile", choices=tuple(PROFILES), default="mild", help="faults of the stand-in")
     parser.add_argument("--progress", choices=("auto", "rich", "plain", "json", "none"), default="auto")
 
 
@@ -54,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
     """Exit codes as of `crawler run`."""
     from crawler.cli.run import execute
     from crawler.origin.server import origin_thread
+    from crawler.watch.style import say
     from crawler.watch.summary import tree
 
     folder = Path(args.dir)
@@ -74,9 +77,9 @@ def run(args: argparse.Namespace) -> int:
         talk.say(
             f"The stand-in site is up on this machine (profile {args.profile}); crawling {args.works} works of it."
         )
-        code = execute(load(config, {"ui.progress": args.progress}, os.environ), talk)
-    tree(folder)
-    print(NEXT.format(config=config, data=folder / "data"))
+        code = execute(load(config, {"ui.progress": args.progress}, os.environ), talk, str(config))
+    say(tree(folder / "data"))
+    print(NEXT.format(config=shlex.quote(str(config)), data=shlex.quote(str(folder / "data"))))
     return code
 
 

@@ -25,11 +25,11 @@ def run(args: argparse.Namespace) -> int:
 
         return plan.run(args)
     loaded = load(Path(args.config) if args.config else None, flag_values(args), os.environ)
-    return execute(loaded, Talk(quiet=args.quiet))
+    return execute(loaded, Talk(quiet=args.quiet), args.config or "CONFIG")
 
 
-def execute(loaded: Loaded, talk: Talk) -> int:
-    """Run with a display as configured, then say how it ended; the exit code."""
+def execute(loaded: Loaded, talk: Talk, config: str) -> int:
+    """Run with a display as configured, then say how it ended; the exit code. `config` is what `run` was given."""
     from crawler.cli.assembly import build_run, conduct
     from crawler.engine.run import Attendant, Pull
     from crawler.watch.show import watch
@@ -58,5 +58,5 @@ def execute(loaded: Loaded, talk: Talk) -> int:
     if outcome.text:
         talk.warn(outcome.text)
     if outcome.reason != "source" and not talk.quiet:
-        print_summary(outcome.snapshot, outcome.code, outcome.reason, directory)
+        print_summary(outcome.snapshot, outcome.code, outcome.reason, directory, config)
     return outcome.code

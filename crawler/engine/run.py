@@ -9,19 +9,20 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from crawler import __version__
 from crawler.engine.settings import LimitsSettings
 from crawler.engine.work import Counters, Tools, crawl
-from crawler.events import Closed, Opened, Throttled
+from crawler.events import Closed, Described, Event, Opened, Stored, Throttled
 from crawler.fetch.door import Door
 from crawler.fetch.settings import HostLimits, NetworkSettings
 from crawler.log.settings import LogSettings
 from crawler.log.writer import Log
 from crawler.model import Description, Lane
-from crawler.progress import Note, Snapshot
+from crawler.progress import Snapshot, note
 from crawler.rules.replay import Totals, listed_events
 from crawler.rules.settings import RetrySettings
 from crawler.sinks.folder import Folder
@@ -96,7 +97,9 @@ class Run:
         self._census: Census | None = None
         self._totals: Totals | None = None
         self._totals_at = 0.0
-        self._notes: deque[Note] = deque(maxlen=200)
+        # Troubles apart, or a fast run would push them off the screen.
+        self._said: deque[tuple[float, Event]] = deque(maxlen=50)
+        self._troubles: deque[tuple[float, Event]] = deque(maxlen=50)
         self._works: set[asyncio.Task[None]] = set()
         self._images: set[asyncio.Task[None]] = set()
 
@@ -141,7 +144,7 @@ class Run:
             retries=door.retries if door else 0,
             reasons=totals.reasons,
             hosts=door.hosts() if door else (),
-            notes=tuple(self._notes),
+            notes=tuple(note(*told) for told in sorted((*self._said, *self._troubles), key=itemgetter(0))),
             directory=str(self._root),
             stopping=self._stopped[1] if self._stopped else "",
         )
@@ -198,7 +201,9 @@ class Run:
             async with door, asyncio.TaskGroup() as group:
                 self._door = door
                 spawn = partial(self._spawn, group)
-                tools = Tools(self._site, door, sink, log, self._rooms.quality, self._stop, spawn, self._counters)
+                tools = Tools(
+                    self._site, door, sink, log, self._note, self._rooms.quality, self._stop, spawn, self._counters
+                )
                 helpers = [group.create_task(log.run()), group.create_task(self._deadline())]
                 watchers = [group.create_task(attend(attendant, self.snapshot, done)) for attendant in attendants]
                 self._phase = "crawling"
@@ -294,12 +299,13 @@ class Run:
             task.cancel()
 
     def _throttled(self, host: str, rate: float, until: float | None, reason: str) -> None:
-        if self._log is not None:
-            moment = None if until is None else datetime.fromtimestamp(until, UTC)
-            told = None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-            self._log.note(Throttled(host, rate, told, reason))
-            words = f"{reason}; " + (f"waiting until {moment:%H:%M:%S} UTC" if moment else f"now {rate:.3g} requests/s")
-            self._notes.append(Note(time.time(), "throttled", host, words))
+        moment = None if until is None else datetime.fromtimestamp(until, UTC).isoformat(timespec="milliseconds")
+        self._note(Throttled(host, rate, moment and moment.replace("+00:00", "Z"), reason))
+
+    def _note(self, event: Event) -> None:
+        assert self._log is not None
+        self._log.note(event)
+        (self._said if isinstance(event, Described | Stored) else self._troubles).append((time.time(), event))
 
     # -- the books ---------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crawler.engine.exchanges import Download, Question
-from crawler.events import Described, Failed, Gone, Stored
+from crawler.events import Described, Event, Failed, Gone, Stored
 from crawler.fetch.door import Door
 from crawler.fetch.exchange import Had
 from crawler.log.writer import Log
@@ -40,6 +40,7 @@ class Tools:
     door: Door
     sink: Sink
     log: Log
+    note: Callable[[Event], None]
     quality: str
     stop: Callable[[Stop], None]
     spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
@@ -59,7 +60,7 @@ async def crawl(id: WorkId, todo: Todo, given: Description | None, tools: Tools)
             if described is None:
                 return
             if given is None:
-                tools.log.note(Described(id, described.images, described.metadata))
+                tools.note(Described(id, described.images, described.metadata))
             images = described.images
         others = [tools.spawn(fetch(id, image, tools)) for image in images[1:]]
         for image in images[:1]:
@@ -83,10 +84,10 @@ async def describe(id: WorkId, tools: Tools) -> Description | None:
         match outcome if isinstance(outcome, Failure) else question.answer:
             case Failure() as failure:
                 heed(failure, id, tools)
-                tools.log.note(failed(id, None, failure))
+                tools.note(failed(id, None, failure))
                 return None
             case Absent() as absent:
-                tools.log.note(Gone(id, absent.reason, absent.rule))
+                tools.note(Gone(id, absent.reason, absent.rule))
                 return None
             case Description() as description:
                 return description
@@ -109,9 +110,9 @@ async def fetch(id: WorkId, image: Image, tools: Tools) -> None:
         heed(failure, id, tools)
         if isinstance(id, str) and failure.kind is Kind.NOT_FOUND:
             # Of a plain URL nothing but the file was ever promised: it is gone as a whole, like a work.
-            tools.log.note(Gone(id, "not_found"))
+            tools.note(Gone(id, "not_found"))
         else:
-            tools.log.note(failed(id, image, failure))
+            tools.note(failed(id, image, failure))
     except Draining:
         return
 
@@ -142,7 +143,7 @@ async def note_stored(
     assert media is not None
     kept: Kept = await part.keep(media.ext)
     url, quality = had
-    tools.log.note(
+    tools.note(
         Stored(
             id=id,
             page=image.page,

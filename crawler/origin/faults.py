@@ -63,7 +63,13 @@ class Profile:
     kinds: tuple[FaultKind, ...] = ()
 
 
-PROFILES = {"none": Profile(), "flaky": Profile(0.08), "harsh": Profile(0.35)}
+PROFILES = {
+    "none": Profile(),
+    "mild": Profile(0.08, tuple(kind for kind in FaultKind if kind not in SOFT)),
+    "flaky": Profile(0.08),
+    "harsh": Profile(0.35),
+}
+"""`mild` never says "slow down": a crawl of it shows what goes wrong and heals without a minute's wait."""
 
 
 def fault(profile: Profile, seed: int, host: str, path: str, nth: int) -> Fault | None:
