@@ -70,6 +70,8 @@ async def crawl(id: WorkId, todo: Todo, given: Description | None, tools: Tools)
         await tools.log.room()
     except Draining:
         return
+    except Blocked as stop:
+        tools.stop(stop)
 
 
 async def describe(id: WorkId, tools: Tools) -> Description | None:
@@ -115,6 +117,12 @@ async def fetch(id: WorkId, image: Image, tools: Tools) -> None:
             tools.note(failed(id, image, failure))
     except Draining:
         return
+    except Blocked as stop:
+        if isinstance(id, str):
+            # One host of a list of many: its URLs wait for another run, the others go on.
+            tools.note(failed(id, image, Failure(Kind.RATE_LIMITED, str(stop))))
+        else:
+            tools.stop(stop)
 
 
 async def fetch_as(id: WorkId, image: Image, url: str, quality: str, tools: Tools) -> Failure | None:

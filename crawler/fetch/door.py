@@ -144,9 +144,13 @@ class Door:
         host = self._hosts.host(host_key(url), request.lane)
         held = await host.enter(self._memory, request.room_bytes)
         try:
+            if host.pace.blocks >= BREAKER:  # seen by somebody else while this one waited for its turn
+                raise Blocked(_blocked(host))
             self.requests += 1
             sent = host.now()
             reply = await self._client.open(url, headers, request.lane)
+            if isinstance(reply, Failure) or reply.head.status not in (429, 503):
+                host.heard()
             if isinstance(reply, Failure):
                 self._judge(host, reply, None, sent)
                 return reply
@@ -167,11 +171,7 @@ class Door:
         if failure is not None and failure.kind in REFUSALS:
             self._hosts.refused(host, failure, sent)
             if host.pace.blocks >= BREAKER:
-                raise Blocked(
-                    f"{host.name} refused {host.pace.blocks} times in a row ({failure.status or failure.kind.value}), "
-                    f"the pauses between them growing; nothing more is asked. Wait an hour or more, lower "
-                    f"limits.{host.lane}.rate (now {host.pace.budget:g} a second), and run again: it goes on from here."
-                )
+                raise Blocked(_blocked(host))
         elif failure is not None and failure.kind in TROUBLES:
             self._hosts.troubled(host, failure, sent)
         elif status is not None and status < 500 and status != 403:
@@ -233,3 +233,11 @@ class Door:
         if isinstance(peeked, Failure):
             return None, b""
         return (found if any(mark in peeked for mark in _CHALLENGE_MARKS) else None), peeked
+
+
+def _blocked(host: Host) -> str:
+    return (
+        f"{host.name} refused {host.pace.blocks} times in a row, the pauses between them growing; nothing more is "
+        f"asked of it. Wait an hour or more, lower limits.{host.lane}.rate (now {host.pace.budget:g} a second), and "
+        "run again: it goes on from here."
+    )

@@ -50,6 +50,7 @@ class Host:
         self.slots = Room(limits.connections, gate)
         self._line = Room(1, gate)
         self._head_waits = 0
+        self._probe: asyncio.Future[None] | None = None
         self.in_flight = 0
         self.requests = 0
         self.bytes = 0
@@ -79,8 +80,14 @@ class Host:
         self.requests += 1
         return held
 
+    def heard(self) -> None:
+        """The host said something, or the connection failed: whoever waits for the outcome of a probe may go on."""
+        if self._probe is not None and not self._probe.done():
+            self._probe.set_result(None)
+
     def leave(self, memory: Room, held: int) -> None:
         """The exchange on the wire is over, well or not."""
+        self.heard()
         self.in_flight -= 1
         memory.give(held)
         self.slots.give(1)
@@ -93,6 +100,10 @@ class Host:
         try:
             while True:
                 self._gate.check()
+                if self.pace.blocks and self._probe is not None and not self._probe.done():
+                    # A host that refused is asked by one at a time until it has answered something else.
+                    await self._gate.turn(self._probe)
+                    continue
                 now = self._loop.time()
                 ready = self.pace.ready
                 if ready > now:
@@ -106,6 +117,8 @@ class Host:
                         memory.give(held)
                         continue
                 self.pace.reserve(max(entered, ready, now - _LATE_S))
+                if self.pace.blocks:
+                    self._probe = self._loop.create_future()
                 return held
         finally:
             self._head_waits = 0

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from judge import api_requests, command, files, judge, lines, status, write_config
 
+from crawler.origin.limits import Limits
 from crawler.origin.server import origin_thread
 
 
@@ -239,3 +240,21 @@ def test_a_sample_tells_what_the_list_holds(tmp_path: Path, calm: Any) -> None:
     assert told["sample"]["bytes"] == sum(had)
     assert told["assumed"]["alive"]["from"] == "sample"
     assert not (tmp_path / "out").exists()
+
+
+def test_a_site_that_only_refuses_stops_the_run(tmp_path: Path) -> None:
+    """Refused again and again, the run drains and ends with exit 6, a closed line and words that help."""
+    (tmp_path / "ids.txt").write_text("\n".join(map(str, some_ids(100, seed=6))))
+    limits = Limits(api_rate=1, api_bucket=20, block_s=3600)
+    with origin_thread(seed=7, profile="none", ca_dir=tmp_path / "ca", limits=limits) as origin:
+        ended = command("run", write_config(tmp_path, origin, 'path = "ids.txt"'))
+        assert ended.code == 6, ended.err
+        assert origin.seen.limited["www.pixiv.net"] < 40
+    assert "lower limits.api.rate" in ended.err
+    assert "Traceback" not in ended.err
+    assert lines(tmp_path / "out")[-1]["reason"] == "blocked"
+    told = status(tmp_path / "out")
+    assert told["failed"] == 0
+    assert told["pending"] > 70
+    stored = {line["path"] for line in lines(tmp_path / "out") if line["event"] == "stored"}
+    assert stored == files(tmp_path / "out")
