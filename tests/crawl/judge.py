@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from crawler.origin.faults import PROFILES, plan
+
 FAST = """
 [limits]
 works = 64
@@ -142,3 +144,10 @@ def api_requests(seen: Any, world: Any, ids: Sequence[int], faults: int) -> None
     )
     asked = sum(n for (host, path), n in seen.requests.items() if host == "www.pixiv.net" and path != "/robots.txt")
     assert asked == least + faults
+
+
+def no_request_unexplained(origin: Any, profile: str) -> None:
+    """Nothing was asked for more often than once and once more for each fault it was given."""
+    for (host, path), asked in origin.seen.requests.items():
+        planned = plan(PROFILES[profile], origin.seed, host, path)
+        assert asked <= 1 + len(planned), (host, path, asked, planned)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from judge import api_requests, command, files, judge, lines, status, write_config
+from judge import api_requests, command, files, judge, lines, no_request_unexplained, status, write_config
 
 from crawler.origin.limits import Limits
 from crawler.origin.server import origin_thread
@@ -46,6 +46,7 @@ def test_a_list_becomes_a_data_set(tmp_path: Path, harsh: Any) -> None:
     assert (told["listed"], told["pending"], told["failed"]) == (400, 0, 0)
     assert told["images"] == len(files(tmp_path / "out"))
     assert harsh.seen.violations == {}, harsh.seen.examples
+    no_request_unexplained(harsh, "harsh")
 
     before = harsh.seen.total
     second = command("run", config)
