@@ -147,7 +147,13 @@ def api_requests(seen: Any, world: Any, ids: Sequence[int], faults: int) -> None
 
 
 def no_request_unexplained(origin: Any, profile: str) -> None:
-    """Nothing was asked for more often than once and once more for each fault it was given."""
+    """Nothing was asked for more often than once and once more for each fault it was given.
+
+    Originals that are broken for good (500 for ever) are asked for as often as retry.attempts says.
+    """
     for (host, path), asked in origin.seen.requests.items():
+        if host != "www.pixiv.net" and origin.world.asset(host, path).status == 500:
+            assert asked <= 6 + 5
+            continue
         planned = plan(PROFILES[profile], origin.seed, host, path)
         assert asked <= 1 + len(planned), (host, path, asked, planned)
