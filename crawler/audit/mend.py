@@ -13,6 +13,7 @@ from pathlib import Path
 
 from crawler.audit.findings import Finding, Report
 from crawler.audit.look import Progress, audit
+from crawler.disk import Disk
 from crawler.events import Voided
 from crawler.log import files
 from crawler.log.repair import Salvage, salvage
@@ -65,7 +66,7 @@ def repair(directory: Path, *, decode: bool = False, progress: Progress | None =
 @contextmanager
 def _held(directory: Path) -> Generator[None]:
     """The folder, for this process alone. Raises InUse, OSError."""
-    lock = files.lock(directory, files.make_folder(directory, sync=True))
+    lock = files.lock(directory, files.make_folder(Disk(), directory))
     try:
         yield
     finally:
@@ -74,7 +75,7 @@ def _held(directory: Path) -> Generator[None]:
 
 async def _mend(directory: Path, report: Report, size: int) -> tuple[tuple[str, ...], int]:
     """Void and move, under the log's own lock; warnings of the log (a healed tail), and how many files moved."""
-    log = await Log.open(directory, LogSettings(), sync=True)
+    log = await Log.open(directory, LogSettings(), Disk())
     try:
         # The lock was free for a moment. A log that grew by more than the newline that `open` may add was written to.
         if (directory / files.LOG).stat().st_size > size + 1:

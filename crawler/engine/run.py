@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from crawler import __version__
+from crawler.disk import Disk
 from crawler.engine.settings import LimitsSettings
 from crawler.engine.work import Counters, Tools, crawl
 from crawler.events import Closed, Described, Event, Opened, Stored, Throttled
@@ -80,6 +81,7 @@ class Run:
         source: Callable[[Path], Awaitable[Source]],
         describe_url: Callable[[Item], Description | None],
         counted: Callable[[Census, int], None],
+        disk: Disk | None = None,
     ) -> None:
         self._rooms = rooms
         self._site = site
@@ -87,6 +89,7 @@ class Run:
         self._describe_url = describe_url
         self._counted = counted
         self._root = Path(rooms.output.dir)
+        self._disk = disk or Disk(sync=rooms.output.durability == "fsync")
         self._gate = Gate()
         self._counters = Counters()
         self._stopped: tuple[int, str, str] | None = None
@@ -155,7 +158,7 @@ class Run:
         """Run to the end. Raises InUse, LogDamaged, SourceError and StorageFailed before the first request."""
         self._began = asyncio.get_running_loop().time()
         self._phase = "replaying"
-        log = self._log = await Log.open(self._root, self._rooms.log, sync=self._rooms.output.durability == "fsync")
+        log = self._log = await Log.open(self._root, self._rooms.log, self._disk)
         try:
             self._phase = "counting"
             source = await self._open_source(self._root / ".crawl")
@@ -187,7 +190,7 @@ class Run:
 
     async def _crawl_all(self, log: Log, source: Source, attendants: Sequence[Attendant]) -> tuple[int, str, str]:
         done = asyncio.Event()
-        sink = Folder(self._root, sync=self._rooms.output.durability == "fsync")
+        sink = Folder(self._root, self._disk)
         lanes: dict[Lane, HostLimits] = {"api": self._rooms.limits.api, "images": self._rooms.limits.images}
         door = Door(
             self._rooms.network,

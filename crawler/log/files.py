@@ -10,15 +10,13 @@ from itertools import count
 from pathlib import Path
 from threading import Event
 
+from crawler.disk import Disk
 from crawler.stop import Stop
 
 LOG = "log.jsonl"
 PRIVATE = ".crawl"
 RESERVE_BYTES = 1 << 20
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-
-_FULLSYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)
-"""macOS: its fsync stops at the drive's cache, this does not."""
 
 
 class InUse(Stop):
@@ -27,14 +25,10 @@ class InUse(Stop):
     code, reason = 2, "in_use"
 
 
-def make_folder(directory: Path, *, sync: bool) -> Path:
+def make_folder(disk: Disk, directory: Path) -> Path:
     """DIR and DIR/.crawl, with parents; gives the latter. Raises OSError."""
     private = directory / PRIVATE
-    missing = [path for path in (private, *private.parents) if not path.exists()]
-    private.mkdir(parents=True, exist_ok=True)
-    if sync:
-        for path in missing:
-            sync_folder(path.parent)
+    disk.make_folder(private)
     return private
 
 
@@ -76,19 +70,19 @@ def _take(descriptor: int) -> None:
             Event().wait(wait_s)
 
 
-def keep_tail(path: Path, start: int, private: Path) -> Path:
+def keep_tail(disk: Disk, path: Path, start: int, private: Path) -> Path:
     """Copy what `path` has from byte `start` on to .crawl/torn-<n>.bin, durably. Raises OSError."""
-    return _copy(path, start, _unused(private, "torn-{}.bin"))
+    return _copy(disk, path, start, _unused(private, "torn-{}.bin"))
 
 
-def keep_whole(path: Path, private: Path) -> Path:
+def keep_whole(disk: Disk, path: Path, private: Path) -> Path:
     """Keep `path` as it is under .crawl/damaged-<n>.jsonl, durably. Raises OSError."""
     kept = _unused(private, "damaged-{}.jsonl")
     try:
-        os.link(path, kept)
+        disk.link(path, kept)
     except OSError:  # a file system without hard links
-        return _copy(path, 0, kept)
-    sync_folder(private)
+        return _copy(disk, path, 0, kept)
+    disk.sync_folder(private)
     return kept
 
 
@@ -96,58 +90,42 @@ def _unused(folder: Path, pattern: str) -> Path:
     return next(path for number in count(1) if not (path := folder / pattern.format(number)).exists())
 
 
-def _copy(path: Path, start: int, to: Path) -> Path:
-    with path.open("rb") as source, to.open("xb") as copy:
-        source.seek(start)
-        while chunk := source.read(RESERVE_BYTES):
-            copy.write(chunk)
-        copy.flush()
-        sync_file(copy.fileno())
-    sync_folder(to.parent)
+def _copy(disk: Disk, path: Path, start: int, to: Path) -> Path:
+    copy = disk.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    try:
+        with path.open("rb") as source:
+            source.seek(start)
+            while chunk := source.read(RESERVE_BYTES):
+                disk.write(copy, chunk)
+        disk.sync(copy)
+    finally:
+        disk.close(copy)
+    disk.sync_folder(to.parent)
     return to
 
 
-def make_reserve(private: Path) -> None:
+def make_reserve(disk: Disk, private: Path) -> None:
     """A megabyte of ballast, dropped when the disk is full so that the last lines still fit. Best effort."""
     path = private / "reserve"
     with suppress(OSError):
         if path.stat().st_size >= RESERVE_BYTES:
             return
     try:
-        with path.open("wb") as file:  # real bytes: a sparse file reserves nothing
-            file.write(bytes(RESERVE_BYTES))
+        file = disk.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        try:
+            disk.write(file, bytes(RESERVE_BYTES))  # real bytes: a sparse file reserves nothing
+        finally:
+            disk.close(file)
     except OSError:
-        drop_reserve(private)
+        drop_reserve(disk, private)
 
 
-def drop_reserve(private: Path) -> bool:
+def drop_reserve(disk: Disk, private: Path) -> bool:
     """Give the ballast back; whether there was any."""
+    if not (private / "reserve").exists():
+        return False
     try:
-        (private / "reserve").unlink()
+        disk.unlink(private / "reserve")
     except OSError:
         return False
     return True
-
-
-def write_all(descriptor: int, data: bytes) -> None:
-    """Write all of `data`; a short write goes on where it stopped. Raises OSError."""
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
-
-
-def sync_file(descriptor: int) -> None:
-    """Make what was written to a file durable. Raises OSError; never to be repeated on the same file then."""
-    if _FULLSYNC is not None:
-        fcntl.fcntl(descriptor, _FULLSYNC)
-    else:
-        os.fsync(descriptor)
-
-
-def sync_folder(path: Path) -> None:
-    """Make names made, changed or removed in a folder durable. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pyroaring import BitMap64
 
+from crawler.disk import Disk
 from crawler.events import Voided
 from crawler.log import files
 from crawler.log.codec import decode, encode
@@ -38,7 +39,7 @@ def salvage(directory: Path) -> Salvage | None:
     path = directory / files.LOG
     path.stat()
     try:
-        private = files.make_folder(directory, sync=True)
+        private = files.make_folder(Disk(), directory)
         lock = files.lock(directory, private)
         try:
             try:
@@ -57,6 +58,7 @@ def salvage(directory: Path) -> Salvage | None:
 
 
 def _mend(path: Path, private: Path) -> Salvage:
+    disk = Disk()
     mended = private / "log.mended"
     kept = bad_bytes = 0
     seen: dict[str, BitMap64] = {}
@@ -80,11 +82,11 @@ def _mend(path: Path, private: Path) -> Salvage:
         for number, key in enumerate(lost, seq + 1):
             out.write(encode(log, number, t, Voided(*key, reason="damaged")))
         out.flush()
-        files.sync_file(out.fileno())
-    original = files.keep_whole(path, private)
-    mended.replace(path)
-    files.sync_folder(path.parent)
-    files.sync_folder(private)
+        disk.sync(out.fileno())
+    original = files.keep_whole(disk, path, private)
+    disk.replace(mended, path)
+    disk.sync_folder(path.parent)
+    disk.sync_folder(private)
     return Salvage(kept, bad_bytes, len(lost), original)
 
 

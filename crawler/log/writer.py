@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from crawler.disk import Disk
 from crawler.events import Event, Line
 from crawler.log import files
 from crawler.log.codec import encode
@@ -54,7 +55,7 @@ class _Opened:
 class Log:
     """The log of one folder, open for writing. Made by `Log.open`; `close` gives the folder free."""
 
-    def __init__(self, opened: _Opened, settings: LogSettings, threads: ThreadPoolExecutor, *, sync: bool) -> None:
+    def __init__(self, opened: _Opened, settings: LogSettings, threads: ThreadPoolExecutor, disk: Disk) -> None:
         self.id = opened.id
         self.next_seq = opened.seq + 1
         self.state = opened.state
@@ -67,7 +68,7 @@ class Log:
         self._file = opened.file
         self._size = opened.size
         self._commit_s = settings.commit_ms / 1000
-        self._sync = sync
+        self._disk = disk
         self._threads = threads
         self._buffer: list[bytes] = []
         self._waiting = 0
@@ -76,13 +77,13 @@ class Log:
         self._closed = False
 
     @classmethod
-    async def open(cls, directory: Path, settings: LogSettings, *, sync: bool) -> Log:
-        """Take the folder, heal a torn tail, and fold what is there. `sync` False: durability `none`, no fsync.
+    async def open(cls, directory: Path, settings: LogSettings, disk: Disk) -> Log:
+        """Take the folder, heal a torn tail, and fold what is there. A disk that does not sync is durability `none`.
 
         Raises InUse, LogDamaged and StorageFailed.
         """
         threads = ThreadPoolExecutor(1, thread_name_prefix="log")
-        opening = asyncio.get_running_loop().run_in_executor(threads, _open, directory, sync)
+        opening = asyncio.get_running_loop().run_in_executor(threads, _open, directory, disk)
         try:
             opened = await _finish(opening)
         except BaseException:
@@ -90,7 +91,7 @@ class Log:
                 _release(opening.result().file, opening.result().lock)
             threads.shutdown(wait=False)
             raise
-        return cls(opened, settings, threads, sync=sync)
+        return cls(opened, settings, threads, disk)
 
     def note(self, event: Event) -> int:
         """Give an event its line and take it into `state`; durable after the next commit. Gives its `seq`.
@@ -167,16 +168,15 @@ class Log:
         doing = "write"
         try:
             try:
-                files.write_all(self._file, data)
+                self._disk.write(self._file, data)
             except OSError as error:
-                os.ftruncate(self._file, self._size)
-                if error.errno not in files.FULL or not files.drop_reserve(self._private):
+                self._disk.truncate(self._file, self._size)
+                if error.errno not in files.FULL or not files.drop_reserve(self._disk, self._private):
                     raise
                 self.nearly_full = True
-                files.write_all(self._file, data)
+                self._disk.write(self._file, data)
             doing = "fsync"
-            if self._sync:
-                files.sync_file(self._file)
+            self._disk.sync(self._file)
             self._size += len(data)
         except OSError as error:
             self._poison = (
@@ -186,26 +186,25 @@ class Log:
             )
             if doing == "write":
                 with suppress(OSError):
-                    os.ftruncate(self._file, self._size)
+                    self._disk.truncate(self._file, self._size)
             raise StorageFailed(self._poison) from error
 
 
-def _open(directory: Path, sync: bool) -> _Opened:
+def _open(directory: Path, disk: Disk) -> _Opened:
     """In the log's thread: everything that `Log.open` does. Raises InUse, LogDamaged, StorageFailed."""
     try:
-        private = files.make_folder(directory, sync=sync)
+        private = files.make_folder(disk, directory)
         lock = files.lock(directory, private)
         file = -1
         try:
             path = directory / files.LOG
             new = not path.exists()
-            file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
-            opened = _read(_Opened(path, private, lock, file, 0, "", 0, State(), []))
-            if sync:
-                files.sync_file(file)  # what a killed process wrote and did not sync is built upon from here
-                if new:
-                    files.sync_folder(directory)
-            files.make_reserve(private)
+            file = disk.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
+            opened = _read(_Opened(path, private, lock, file, 0, "", 0, State(), []), disk)
+            disk.sync(file)  # what a killed process wrote and did not sync is built upon from here
+            if new:
+                disk.sync_folder(directory)
+            files.make_reserve(disk, private)
             return opened
         except BaseException:
             _release(file, lock)
@@ -217,7 +216,7 @@ def _open(directory: Path, sync: bool) -> _Opened:
         ) from error
 
 
-def _read(opened: _Opened) -> _Opened:
+def _read(opened: _Opened, disk: Disk) -> _Opened:
     """Fold the log, heal its tail, and find the place of the next line. Raises LogDamaged, OSError."""
     path = opened.path
     opened.state = State(voided(path))
@@ -227,14 +226,14 @@ def _read(opened: _Opened) -> _Opened:
         opened.state.apply(line)
         last[line.log] = max(line.seq, last.get(line.log, 0))
     if lines.good < lines.end:
-        aside = files.keep_tail(path, lines.good, opened.private)
-        os.ftruncate(opened.file, lines.good)
+        aside = files.keep_tail(disk, path, lines.good, opened.private)
+        disk.truncate(opened.file, lines.good)
         opened.warnings.append(
             f"{path}: ended in the middle of a line, as after a crash; {lines.end - lines.good} bytes from byte "
             f"{lines.good} on were cut off and are kept in {aside}"
         )
     elif lines.open_ended:
-        files.write_all(opened.file, b"\n")
+        disk.write(opened.file, b"\n")
     opened.size = os.fstat(opened.file).st_size
     # A file joined from several logs goes on under a name of its own: theirs may be written elsewhere still.
     opened.id = next(iter(last)) if len(last) == 1 else secrets.token_hex(6)

@@ -19,6 +19,7 @@ import aiofiles
 import orjson
 from aiofiles.os import wrap
 
+from crawler.disk import Disk
 from crawler.model import Page, WorkId, bit_of
 from crawler.rules.naming import image_path
 from crawler.sinks.sink import Held, Kept
@@ -31,13 +32,13 @@ T = TypeVar("T")
 
 
 class Folder:
-    """Images under `root/images`, parts under `root/.crawl/parts`. `sync` False leaves out every fsync."""
+    """Images under `root/images`, parts under `root/.crawl/parts`."""
 
-    def __init__(self, root: Path, *, sync: bool) -> None:
+    def __init__(self, root: Path, disk: Disk) -> None:
         self.root = root
-        self.sync = sync
+        self.disk = disk
         self.parts = root / ".crawl" / "parts"
-        self.parts.mkdir(parents=True, exist_ok=True)
+        disk.make_folder(self.parts)
         self._known: set[str] = set()
 
     async def part(self, id: WorkId, page: Page) -> FolderPart:
@@ -48,34 +49,16 @@ class Folder:
 
     def free_bytes(self) -> int:
         """Bytes that an ordinary user may still write."""
-        stat = os.statvfs(self.root)
-        return stat.f_bavail * stat.f_frsize
+        return self.disk.free_bytes(self.root)
 
     def place(self, source: Path, relative: str) -> None:
         """Give a durable file its final name, and make the name durable. Blocking."""
         target = self.root / relative
         if target.parent.name not in self._known:
-            self._make(target.parent)
-        os.replace(source, target)
-        if self.sync:
-            sync_folder(target.parent)
-
-    def _make(self, folder: Path) -> None:
-        missing = [f for f in (folder, *folder.parents) if not f.exists()]
-        folder.mkdir(parents=True, exist_ok=True)
-        if self.sync:
-            for made in missing:
-                sync_folder(made.parent)
-        self._known.add(folder.name)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable. Blocking; raises OSError."""
-    handle = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+            self.disk.make_folder(target.parent)
+            self._known.add(target.parent.name)
+        self.disk.replace(source, target)
+        self.disk.sync_folder(target.parent)
 
 
 class FolderPart:
@@ -119,7 +102,7 @@ class FolderPart:
     async def begin(self, url: str, validator: str) -> None:
         """Start anew. What was there is overwritten with the first buffer that goes to the disk."""
         if self._noted:  # it speaks of other bytes from now on
-            await self._hop(lambda: self._note.unlink(missing_ok=True))
+            await self._hop(lambda: self._folder.disk.unlink(self._note))
             self._noted = False
         self._on_disk = 0
         self._buffer.clear()
@@ -134,16 +117,10 @@ class FolderPart:
             await self._flush()
 
     async def _flush(self) -> None:
-        # aiofiles opens once for each quarter of a megabyte: a part that waits for its next attempt holds no handle.
+        # Opened once for each quarter of a megabyte: a part that waits for its next attempt holds no descriptor.
         data = bytes(self._buffer)
         self._buffer.clear()
-        try:
-            async with aiofiles.open(self._path, "r+b" if self._on_disk else "wb", buffering=0) as file:
-                await file.seek(self._on_disk)
-                await file.truncate()
-                await file.write(data)
-        except OSError as error:
-            raise self._failed(error) from error
+        await self._hop(lambda: self._append(data))
         self._digest.update(data)
         self._on_disk += len(data)
 
@@ -170,21 +147,23 @@ class FolderPart:
         return kept
 
     def _keep(self, path: str) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | (0 if self._on_disk else os.O_TRUNC)
-        handle = os.open(self._path, flags, 0o644)
-        try:
-            if self._buffer:
-                os.lseek(handle, self._on_disk, os.SEEK_SET)
-                view = memoryview(self._buffer)
-                while view:
-                    view = view[os.write(handle, view) :]
-            if self._folder.sync:
-                os.fsync(handle)
-        finally:
-            os.close(handle)
+        self._append(self._buffer, last=True)
         self._folder.place(self._path, path)
         if self._noted:
-            self._note.unlink(missing_ok=True)
+            self._folder.disk.unlink(self._note)
+
+    def _append(self, data: bytes | bytearray, *, last: bool = False) -> None:
+        """Write after what is on disk, whatever an attempt that was cut off left there; `last`: and sync."""
+        disk = self._folder.disk
+        file = disk.open(self._path, os.O_WRONLY | os.O_CREAT)
+        try:
+            disk.truncate(file, self._on_disk)
+            os.lseek(file, 0, os.SEEK_END)
+            disk.write(file, data)
+            if last:
+                disk.sync(file)
+        finally:
+            disk.close(file)
 
     async def leave(self) -> None:
         """Leave what is there for another run, with the note by which it will be trusted; or nothing."""
@@ -212,8 +191,8 @@ class FolderPart:
             await self._hop(self._unlink)
 
     def _unlink(self) -> None:
-        self._path.unlink(missing_ok=True)
-        self._note.unlink(missing_ok=True)
+        self._folder.disk.unlink(self._path)
+        self._folder.disk.unlink(self._note)
         self._noted = False
 
     async def _hop(self, work: Callable[[], T]) -> T:

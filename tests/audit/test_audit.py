@@ -24,6 +24,7 @@ from crawler.audit.decode import Decoder
 from crawler.audit.findings import Report
 from crawler.audit.look import audit, is_busy
 from crawler.audit.mend import repair
+from crawler.disk import Disk
 from crawler.events import Described, Event, Gone, Opened, Stored, Voided
 from crawler.log import files
 from crawler.log.reader import replay, scan
@@ -63,7 +64,7 @@ def note(root: Path, *events: Event) -> None:
     """Write lines with the real log."""
 
     async def go() -> None:
-        log = await Log.open(root, LogSettings(), sync=False)
+        log = await Log.open(root, LogSettings(), Disk(sync=False))
         for event in events:
             log.note(replace(event, log=log.id) if isinstance(event, Opened) else event)
         await log.close()
@@ -263,7 +264,7 @@ def test_looking_is_fine_during_a_run_and_mending_is_not(tmp_path: Path) -> None
     (tmp_path / paths[0]).unlink()
 
     async def go() -> tuple[Report, int]:
-        log = await Log.open(tmp_path, LogSettings(), sync=False)
+        log = await Log.open(tmp_path, LogSettings(), Disk(sync=False))
         late = stored(tmp_path, 40, 0, picture(400))
         try:
             assert is_busy(tmp_path)

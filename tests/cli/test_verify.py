@@ -11,6 +11,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 from crawler.cli.main import main
+from crawler.disk import Disk
 from crawler.events import Described, Opened, Stored
 from crawler.log import files
 from crawler.log.reader import replay
@@ -25,7 +26,7 @@ def dataset(root: Path, works: int = 6, pages: int = 2) -> list[str]:
     paths: list[str] = []
 
     async def go() -> None:
-        log = await Log.open(root, LogSettings(), sync=False)
+        log = await Log.open(root, LogSettings(), Disk(sync=False))
         log.note(Opened(log.id, 1, "0", {"path": "x", "digest": "d", "ids": works}, "s"))
         for id in range(1, works + 1):
             log.note(Described(id, tuple(Image(p, f"https://a.example/{id}/{p}") for p in range(pages)), {}))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from crawler.disk import Disk
 from crawler.events import Described, Gone, Stored, Voided
 from crawler.log.codec import decode, encode
 from crawler.log.files import InUse
@@ -70,7 +71,7 @@ def test_what_was_lost_is_asked_for_again(tmp_path: Path) -> None:
     assert todo.images == (Image(0, "u"),)
 
     async def work() -> None:
-        log = await Log.open(tmp_path, LogSettings(), sync=True)
+        log = await Log.open(tmp_path, LogSettings(), Disk())
         assert (log.id, log.next_seq, log.state.totals().gone) == (A, 6, 1)
         log.note(stored[0])
         assert log.state.totals().done == 1
@@ -95,7 +96,7 @@ def test_a_log_in_use_is_not_repaired(tmp_path: Path) -> None:
     """Repair takes the same lock as a run."""
 
     async def work() -> None:
-        log = await Log.open(tmp_path, LogSettings(), sync=True)
+        log = await Log.open(tmp_path, LogSettings(), Disk())
         with pytest.raises(InUse):
             salvage(tmp_path)
         await log.close()

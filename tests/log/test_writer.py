@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from crawler.disk import Disk
 from crawler.events import Closed, Described, Failed, Gone, Opened, Stored, Voided
 from crawler.log import files
 from crawler.log.codec import encode
@@ -34,7 +35,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 async def opened(folder: Path, *, sync: bool = True) -> Log:
-    return await Log.open(folder, QUICK, sync=sync)
+    return await Log.open(folder, QUICK, Disk(sync=sync))
 
 
 async def next_seq(folder: Path) -> int:
@@ -331,7 +332,7 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
     """A second process is refused with the folder and the holder's number; when the first dies, the folder is free."""
     holder = child(
         "async def main():\n"
-        "    log = await Log.open(Path(sys.argv[1]), LogSettings(), sync=True)\n"
+        "    log = await Log.open(Path(sys.argv[1]), LogSettings(), Disk())\n"
         "    print('open', flush=True); sys.stdin.read()\n"
         "asyncio.run(main())",
         tmp_path,
@@ -370,7 +371,7 @@ def test_killed_anywhere_what_was_committed_is_there(tmp_path: Path) -> None:
     """SIGKILL in the midst of writing: every line of a finished commit is read afterwards, and the next run goes on."""
     code = (
         "async def main():\n"
-        "    log = await Log.open(Path(sys.argv[1]), LogSettings(), sync=True)\n"
+        "    log = await Log.open(Path(sys.argv[1]), LogSettings(), Disk())\n"
         "    while True:\n"
         "        for id in range(37): seq = log.note(Gone(id, 'not_found'))\n"
         "        await log.commit(); print(seq, flush=True)\n"
@@ -395,7 +396,7 @@ def test_a_file_that_may_not_grow_stops_the_run(tmp_path: Path) -> None:
         "import resource\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
         "async def main():\n"
-        "    log = await Log.open(Path(sys.argv[1]), LogSettings(), sync=True)\n"
+        "    log = await Log.open(Path(sys.argv[1]), LogSettings(), Disk())\n"
         "    try:\n"
         "        while True:\n"
         "            for id in range(7): seq = log.note(Gone(id, 'not_found'))\n"
@@ -468,10 +469,10 @@ def full_disk(monkeypatch: pytest.MonkeyPatch, room: list[int], folder: Path) ->
         room[0] -= count
         return count
 
-    def freeing(path: Path) -> None:
+    def freeing(path: Path, missing_ok: bool = False) -> None:
         if path.name == "reserve":
             room[0] += path.stat().st_size
-        unlink(path)
+        unlink(path, missing_ok)
 
     monkeypatch.setattr(os, "write", tight)
     monkeypatch.setattr(Path, "unlink", freeing)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crawler.disk import Disk
 from crawler.sinks.folder import BUFFER_BYTES, Folder
 from crawler.sinks.sink import Held
 from crawler.stop import StorageFailed
@@ -34,7 +35,7 @@ def test_a_kept_file_is_what_was_written(tmp_path: Path, size: int, sync: bool) 
     body = random.Random(size).randbytes(size)
 
     async def work() -> None:
-        part = await Folder(tmp_path, sync=sync).part(1234567, 2)
+        part = await Folder(tmp_path, Disk(sync=sync)).part(1234567, 2)
         await part.begin("https://i/x", "")
         for at in range(0, size, 100_000):
             await part.write(body[at : at + 100_000])
@@ -59,7 +60,7 @@ def test_a_part_goes_on_where_an_attempt_ended(
     body = random.Random(repr(sizes)).randbytes(sum(sizes))
 
     async def work() -> None:
-        folder = Folder(root, sync=False)
+        folder = Folder(root, Disk(sync=False))
         part = await folder.part(5, "zip")
         await part.begin("https://i/x", "v1")
         at = 0
@@ -85,7 +86,7 @@ def test_without_a_validator_nothing_is_left_to_go_on_from(tmp_path: Path) -> No
     """Bytes that cannot be told to be the same file are not resumed."""
 
     async def work() -> None:
-        folder = Folder(tmp_path, sync=True)
+        folder = Folder(tmp_path, Disk())
         part = await folder.part(5, 0)
         await part.begin("https://i/x", "")
         await part.write(b"x" * (BUFFER_BYTES + 5))
@@ -101,13 +102,13 @@ def test_left_bytes_that_changed_are_not_trusted(tmp_path: Path, harm: str) -> N
     """What a crash or a stranger did to a left part is seen by its digest, and the part begins anew."""
 
     async def leave() -> None:
-        part = await Folder(tmp_path, sync=True).part(5, 0)
+        part = await Folder(tmp_path, Disk()).part(5, 0)
         await part.begin("https://i/x", "v")
         await part.write(b"x" * 5000)
         await part.leave()
 
     async def held() -> Held | None:
-        return (await Folder(tmp_path, sync=True).part(5, 0)).held
+        return (await Folder(tmp_path, Disk()).part(5, 0)).held
 
     run(leave())
     assert run(held()) is not None
@@ -131,7 +132,7 @@ def test_a_disk_that_fails_stops_the_run(tmp_path: Path) -> None:
     """A write that fails is a StorageFailed that says which work and what to do, and leaves no final name."""
 
     async def work() -> None:
-        part = await Folder(tmp_path, sync=True).part(5, 0)
+        part = await Folder(tmp_path, Disk()).part(5, 0)
         (tmp_path / ".crawl" / "parts" / "5_0.part").mkdir()
         await part.begin("https://i/x", "v")
         await part.write(b"x" * 10)
@@ -149,7 +150,7 @@ def test_a_planted_link_is_not_written_through(tmp_path: Path) -> None:
     root = tmp_path / "root"
 
     async def work() -> None:
-        part = await Folder(root, sync=True).part(5, 0)
+        part = await Folder(root, Disk()).part(5, 0)
         (root / ".crawl" / "parts" / "5_0.part").symlink_to(outside)
         await part.begin("https://i/x", "v")
         await part.write(b"x" * 10)

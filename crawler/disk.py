@@ -1,0 +1,82 @@
+"""The steps by which bytes become durable, each one call of a `Disk`; blocking, raising OSError.
+
+The log and the folder sink reach the disk through these only, so that a simulation can put a disk here that forgets
+what was not synced, and a test can fail or kill at any step.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+_FULLSYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)
+"""macOS: its fsync stops at the drive's cache, this does not."""
+
+
+class Disk:
+    """The machine's own disk. `sync` False (durability `none`) leaves out every sync."""
+
+    def __init__(self, *, sync: bool = True) -> None:
+        self.synced = sync
+
+    def open(self, path: Path, flags: int) -> int:
+        """A descriptor; never through a symbolic link at the end of `path`, never inherited."""
+        return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+
+    def write(self, descriptor: int, data: bytes | bytearray) -> None:
+        """Write all of `data` at the descriptor's place; a short write goes on where it stopped."""
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+
+    def truncate(self, descriptor: int, size: int) -> None:
+        """Cut a file to `size` bytes."""
+        os.ftruncate(descriptor, size)
+
+    def sync(self, descriptor: int) -> None:
+        """Make what was written to a file durable; after a failure never to be repeated on the same file."""
+        if not self.synced:
+            return
+        if _FULLSYNC is not None:
+            fcntl.fcntl(descriptor, _FULLSYNC)
+        else:
+            os.fsync(descriptor)
+
+    def close(self, descriptor: int) -> None:
+        """Give a descriptor back."""
+        os.close(descriptor)
+
+    def replace(self, source: Path, target: Path) -> None:
+        """Give a file another name, atomically; durable after `sync_folder` of the target's folder."""
+        os.replace(source, target)
+
+    def link(self, source: Path, target: Path) -> None:
+        """Give a file a second name."""
+        os.link(source, target)
+
+    def unlink(self, path: Path) -> None:
+        """Remove a name, if it is there."""
+        path.unlink(missing_ok=True)
+
+    def make_folder(self, path: Path) -> None:
+        """Make a folder with its parents, durably."""
+        missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+        path.mkdir(parents=True, exist_ok=True)
+        for folder in reversed(missing):
+            self.sync_folder(folder.parent)
+
+    def sync_folder(self, path: Path) -> None:
+        """Make names made, changed or removed in a folder durable."""
+        if not self.synced:
+            return
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def free_bytes(self, path: Path) -> int:
+        """Bytes that an ordinary user may still write beside `path`."""
+        found = os.statvfs(path)
+        return found.f_bavail * found.f_frsize
