@@ -95,7 +95,7 @@ class _Scanner:
             self.listed("}", path)
         else:
             found = (_STRING if first in ('"', "'") else _SCALAR).match(self.text, self.at)
-            self.move(len(found[0]) if found else 1)
+            self.move((len(found[0]) if found else 0) or 1)  # always onward, whatever the text
 
     def listed(self, close: str, path: Path) -> None:
         """An array's items or an inline table's pairs, up to its closing bracket."""
