@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import PurePath
 
 from crawler.model import WorkId
+from crawler.sites.urls import identity
 from crawler.sources.ids import Problem, parse_id, without_comment
 from crawler.sources.lines import SourceError, read_rows, text_of
 from crawler.sources.settings import SourceSettings
-from crawler.sources.urls import identity, parse_key, parse_url
+from crawler.sources.urls import parse_key, parse_url
 
 Entry = tuple[WorkId, str | None]
 """An id, and for a list of URLs the URL it stands for."""

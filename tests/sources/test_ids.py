@@ -8,8 +8,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from crawler.sites.urls import identity
 from crawler.sources.ids import MAX_ID, Problem, parse_id, without_comment
-from crawler.sources.urls import identity, parse_key, parse_url
+from crawler.sources.urls import parse_key, parse_url
 
 HASH = "0123456789abcdef" * 2
 FORMS = [

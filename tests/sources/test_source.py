@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.model import bit_of
+from crawler.sites.urls import identity
 from crawler.sources.lines import LONG, SourceError, Tally, read_lines
 from crawler.sources.settings import SourceSettings
 from crawler.sources.source import Census, Item, Source, open_source
-from crawler.sources.urls import identity
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 POPULAR = SHARED / "popular_pixiv_image_ids.txt"
