@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +15,9 @@ import uvloop
 from crawler.cli.errors import ConfigError
 from crawler.cli.loading import Loaded
 from crawler.cli.talk import Talk
+from crawler.disk import Disk
 from crawler.engine.run import Attendant, Outcome, Rooms, Run
+from crawler.failpoints import VARIABLE, FailingDisk
 from crawler.model import Absent, Description, Work
 from crawler.rules.filter import refusal
 from crawler.settings import Settings
@@ -65,7 +68,18 @@ def build_run(loaded: Loaded, talk: Talk) -> Run:
         quality=settings.site.quality if settings.site.name == "pixiv" else "original",
         digest=settings_digest(settings),
     )
-    return Run(rooms, site, source, describe_url, talk.counted)
+    return Run(rooms, site, source, describe_url, talk.counted, build_disk(settings))
+
+
+def build_disk(settings: Settings) -> Disk:
+    """The machine's disk, or one that kills this process at the step that CRAWLER_FAILPOINT names."""
+    sync = settings.output.durability == "fsync"
+    if point := os.environ.get(VARIABLE):
+        try:
+            return FailingDisk(point, sync=sync)
+        except ValueError as error:
+            raise ConfigError([f"{VARIABLE}: {error}"]) from None
+    return Disk(sync=sync)
 
 
 def conduct(run: Run, talk: Talk, attendants: Sequence[Attendant]) -> Outcome | int:
