@@ -35,7 +35,7 @@ from crawler.stop import Gate, Stop, StorageFailed
 
 LOG_FORMAT = 1
 TOTALS_EVERY_S = 0.5
-ROOM_EVERY_S = 1.0
+ROOM_EVERY_S = 0.25
 
 Pull = Callable[[], Snapshot]
 Attendant = Callable[[Pull, asyncio.Event], Awaitable[None]]
@@ -207,7 +207,8 @@ class Run:
                 tools = Tools(
                     self._site, door, sink, log, self._note, self._rooms.quality, self._stop, spawn, self._counters
                 )
-                helpers = [group.create_task(log.run()), group.create_task(self._deadline())]
+                chores = (log.run(), self._deadline(), self._watch_room(sink))
+                helpers = [group.create_task(chore) for chore in chores]
                 watchers = [group.create_task(attend(attendant, self.snapshot, done)) for attendant in attendants]
                 self._phase = "crawling"
                 try:
@@ -234,8 +235,6 @@ class Run:
         """Admit works one by one, never more than limits.works, never reading the source ahead."""
         slots = asyncio.Semaphore(self._rooms.limits.works)
         closing = group.create_task(self._gate.wait())
-        checked_at = 0.0
-        loop = asyncio.get_running_loop()
         for count, item in enumerate(source.items()):
             todo = tools.log.state.todo(item.id)
             if todo is None:
@@ -251,13 +250,10 @@ class Run:
                     slot.cancel()
             else:
                 await slots.acquire()
+            if not self._works:  # while there are any, `_watch_room` looks
+                self._check_room(sink)
             if self._gate.closed:
                 break
-            if loop.time() - checked_at >= ROOM_EVERY_S:
-                checked_at = loop.time()
-                self._check_room(sink)
-                if self._gate.closed:
-                    break
             await tools.log.room()
             self._counters.in_flight += 1
             task = group.create_task(crawl(item.id, todo, self._describe_url(item), tools))
@@ -278,6 +274,13 @@ class Run:
         self._counters.in_flight -= 1
         self._counters.works += 1
         slots.release()
+
+    async def _watch_room(self, sink: Folder) -> None:
+        """By the clock and not at each admission: the works in flight can have thousands of images to come."""
+        while not self._gate.closed:
+            if self._works:
+                self._check_room(sink)
+            await asyncio.sleep(ROOM_EVERY_S)
 
     def _check_room(self, sink: Folder) -> None:
         reserve = self._rooms.output.reserve_mb * 1_000_000

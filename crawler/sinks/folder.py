@@ -48,8 +48,14 @@ class Folder:
         return part
 
     def free_bytes(self) -> int:
-        """Bytes that an ordinary user may still write."""
-        return self.disk.free_bytes(self.root)
+        """Bytes that an ordinary user may still write. Raises StorageFailed."""
+        try:
+            return self.disk.free_bytes(self.root)
+        except OSError as error:
+            raise StorageFailed(
+                f"{self.root}: cannot be read any more: {error.strerror or error}. Stopping now; mend the disk, then "
+                "run the same command again."
+            ) from error
 
     def place(self, source: Path, relative: str) -> None:
         """Give a durable file its final name, and make the name durable. Blocking."""
@@ -202,7 +208,8 @@ class FolderPart:
             raise self._failed(error) from error
 
     def _failed(self, error: OSError) -> StorageFailed:
-        what = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else str(error)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        what = "the disk is full (of bytes, or of files: see df and df -i)" if full else str(error)
         return StorageFailed(
             f"work {self._id}: writing its image failed: {what}. Nothing half-written has a final name. "
             f"Stopping now; make room or mend the disk under {self._folder.root}, then run the same command again."
