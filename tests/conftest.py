@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(Path(__file__).parent / "guard"))
+sys.path.append(str(Path(__file__).parent / "crawl"))  # judge.py, for tests of other rooms too
 
 import sitecustomize  # noqa: E402  (found beside this file; the interpreter's own, if any, has run already)
 

@@ -1,0 +1,121 @@
+"""What a crash may leave, looked at from outside, and what it may cost afterwards."""
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import zlib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from judge import write_config
+
+
+@dataclass(slots=True)
+class Standing:
+    """What an intact log states: lines of images by (id, page), works with an answer, and bytes that are no line."""
+
+    stored: dict[tuple[Any, Any], dict[str, Any]] = field(default_factory=dict)
+    answered: set[Any] = field(default_factory=set)
+    torn: int = 0
+    lines: int = 0
+
+
+def some_ids(count: int, seed: int = 1) -> list[int]:
+    """Ids that a stand-in may or may not have."""
+    return random.Random(seed).sample(range(258, 61_897_803), count)
+
+
+def prepare(folder: Path, origin: Any, ids: Iterable[int], more: str = "") -> Path:
+    """A config in `folder` for these ids, few works at once."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "ids.txt").write_text("\n".join(map(str, ids)))
+    config = write_config(folder, origin, 'path = "ids.txt"\n' + more)
+    text = config.read_text().replace("works = 64", "works = 4\ndrain_s = 5")
+    config.write_text(text + "\n[log]\ncommit_ms = 20\n")
+    return config
+
+
+def start(config: Path, *before: str, env: dict[str, str] | None = None) -> "subprocess.Popen[str]":
+    """The installed command on its way; `before` it: a tool that runs it."""
+    return subprocess.Popen(
+        [*before, sys.executable, "-m", "crawler", "run", str(config), "--progress", "none"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **(env or {})},
+    )
+
+
+def standing(root: Path) -> Standing:
+    """What the log of `root` says now, read without the code that is tested; bad bytes only at its end."""
+    found = Standing()
+    path = root / "log.jsonl"
+    for raw in path.read_bytes().split(b"\n") if path.exists() else ():
+        line = proven(raw)
+        if line is None:
+            found.torn += len(raw)
+            continue
+        assert found.torn == 0, "bad bytes with a good line after them"
+        found.lines += 1
+        match line["event"]:
+            case "stored":
+                found.stored[line["id"], line["page"]] = line
+            case "described" | "gone":
+                found.answered.add(line["id"])
+    return found
+
+
+def proven(raw: bytes) -> dict[str, Any] | None:
+    """A line whose checksum is right."""
+    body, key, crc = raw.rpartition(b',"crc":"')
+    if not key or crc != b'%08x"}' % zlib.crc32(body):
+        return None
+    line: dict[str, Any] = json.loads(raw)
+    return line
+
+
+def broken(root: Path, found: Standing) -> list[str]:
+    """The paths of stored lines whose bytes are not there."""
+    return [
+        line["path"]
+        for line in found.stored.values()
+        if not (root / line["path"]).is_file()
+        or hashlib.sha256((root / line["path"]).read_bytes()).hexdigest() != line["sha256"]
+    ]
+
+
+def sound(root: Path) -> Standing:
+    """What the log says, after looking that all of it is true."""
+    found = standing(root)
+    assert broken(root, found) == []
+    return found
+
+
+def repeated(before: Counter[tuple[str, str]], after: Counter[tuple[str, str]], left: Standing) -> int:
+    """How many requests of `before` (a crash) were made again until `after`; none whose answer `left` had."""
+    again = {key: count for key, count in (after - before).items() if key[1] != "/robots.txt"}
+    for line in left.stored.values():
+        url = urlsplit(line["url"])
+        assert (url.netloc, url.path) not in again, line
+    for host, path in again:
+        if host == "www.pixiv.net":
+            assert int(path.split("/")[3].partition("?")[0]) not in left.answered, path
+    return sum(count for key, count in again.items() if before[key])
+
+
+def needs(*tools: str, root: bool = False) -> None:
+    """Skip where a tool or the right to use it is missing."""
+    for tool in tools:
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed here")
+    if root and os.geteuid() != 0:
+        pytest.skip("only root may mount file systems")
