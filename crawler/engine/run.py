@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from crawler import __version__
 from crawler.disk import Disk
+from crawler.engine.books import Books, Outcome, Pull
 from crawler.engine.settings import LimitsSettings
-from crawler.engine.work import Counters, Tools, crawl
-from crawler.events import Closed, Described, Event, Opened, Stored, Throttled
+from crawler.engine.work import Tools, crawl
+from crawler.events import Opened, Throttled
 from crawler.fetch.door import Door
 from crawler.fetch.settings import HostLimits, NetworkSettings
 from crawler.log.settings import LogSettings
 from crawler.log.writer import Log
 from crawler.model import Description, Lane
-from crawler.progress import Snapshot, note
-from crawler.rules.replay import Totals, listed_events
+from crawler.progress import Snapshot
+from crawler.rules.replay import listed_events
 from crawler.rules.settings import RetrySettings
 from crawler.sinks.folder import Folder
 from crawler.sinks.settings import OutputSettings
@@ -34,10 +32,8 @@ from crawler.sources.source import Census, Item, Source
 from crawler.stop import Gate, Stop, StorageFailed
 
 LOG_FORMAT = 1
-TOTALS_EVERY_S = 0.5
 ROOM_EVERY_S = 0.25
 
-Pull = Callable[[], Snapshot]
 Attendant = Callable[[Pull, asyncio.Event], Awaitable[None]]
 """Something that watches a run: given where to pull snapshots and an event that is set at the end."""
 
@@ -54,17 +50,6 @@ class Rooms:
     source_path: str | tuple[str, ...]
     quality: str
     digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run ended: exit code (design.md 1.1), the `closed` line's reason, words for the user, the last picture."""
-
-    code: int
-    reason: str
-    text: str
-    snapshot: Snapshot
-    warnings: tuple[str, ...] = ()
 
 
 class Run:
@@ -91,18 +76,7 @@ class Run:
         self._root = Path(rooms.output.dir)
         self._disk = disk or Disk(sync=rooms.output.durability == "fsync")
         self._gate = Gate()
-        self._counters = Counters()
-        self._stopped: tuple[int, str, str] | None = None
-        self._phase = "starting"
-        self._began = self._began_t = 0.0
-        self._log: Log | None = None
-        self._door: Door | None = None
-        self._census: Census | None = None
-        self._totals: Totals | None = None
-        self._totals_at = 0.0
-        # Troubles apart, or a fast run would push them off the screen.
-        self._said: deque[tuple[float, Event]] = deque(maxlen=50)
-        self._troubles: deque[tuple[float, Event]] = deque(maxlen=50)
+        self._books = Books(self._root)
         self._works: set[asyncio.Task[None]] = set()
         self._images: set[asyncio.Task[None]] = set()
 
@@ -111,71 +85,45 @@ class Run:
     @property
     def census(self) -> Census | None:
         """What the counting pass found, once it is over."""
-        return self._census
+        return self._books.census
 
     def drain(self, reason: str, code: int, text: str = "") -> None:
         """Admit nothing more, let what is on the wire finish, then end with `code`. The first reason stands."""
-        if self._stopped is None:
-            self._stopped = (code, reason, text)
-        if self._phase == "crawling":
-            self._phase = "draining"
+        books = self._books
+        if books.stopped is None:
+            books.stopped = (code, reason, text)
+        if books.phase == "crawling":
+            books.phase = "draining"
         self._gate.close()
 
     def snapshot(self) -> Snapshot:
         """The run at this moment."""
-        totals = self._count()
-        door = self._door
-        counters = self._counters
-        return Snapshot(
-            t=time.time(),
-            elapsed_s=asyncio.get_running_loop().time() - self._began if self._began else 0.0,
-            phase=self._phase,
-            listed=totals.listed,
-            done=totals.done,
-            gone=totals.gone,
-            failed=totals.failed,
-            pending=totals.pending,
-            in_flight=counters.in_flight,
-            images=totals.images,
-            bytes=totals.bytes,
-            new_images=counters.images,
-            new_bytes=counters.bytes,
-            new_works=counters.works,
-            expected_images=totals.expected_images,
-            failed_images=totals.failed_images_permanent + totals.failed_images_temporary,
-            requests=door.requests if door else 0,
-            retries=door.retries if door else 0,
-            reasons=totals.reasons,
-            hosts=door.hosts() if door else (),
-            notes=tuple(note(*told) for told in sorted((*self._said, *self._troubles), key=itemgetter(0))),
-            directory=str(self._root),
-            stopping=self._stopped[1] if self._stopped else "",
-        )
+        return self._books.snapshot()
 
     # -- the run -----------------------------------------------------------------------------------
 
     async def go(self, attendants: Sequence[Attendant] = ()) -> Outcome:
         """Run to the end. Raises InUse, LogDamaged, SourceError and StorageFailed before the first request."""
-        self._began = asyncio.get_running_loop().time()
-        self._phase = "replaying"
-        log = self._log = await Log.open(self._root, self._rooms.log, self._disk)
+        books = self._books
+        books.began = asyncio.get_running_loop().time()
+        books.phase = "replaying"
+        log = books.log = await Log.open(self._root, self._rooms.log, self._disk)
         try:
-            self._phase = "counting"
+            books.phase = "counting"
             source = await self._open_source(self._root / ".crawl")
-            census = self._census = await source.count()
-            self._counted(census, self._count().pending)
+            census = books.census = await source.count()
+            self._counted(census, books.totals(fresh=True).pending)
             if census.hopeless:
-                return self._end(2, "source", "")
+                return books.end(2, "source", "")
             await self._note_opening(log, source, census)
             code, reason, text = await self._crawl_all(log, source, attendants)
-            self._totals_at = 0.0
-            outcome = self._end(code, reason, text)
-            totals = replace(self._count(), reasons={})
-            log.note(Closed(reason, {name: getattr(totals, name) for name in CLOSED_TOTALS}))
+            closing = books.closing(reason)
+            outcome = books.end(code, reason, text)
+            log.note(closing)
             await log.commit()
             return replace(outcome, warnings=tuple(log.warnings))
         finally:
-            self._phase = "done"
+            books.phase = "done"
             await log.close()
 
     async def _note_opening(self, log: Log, source: Source, census: Census) -> None:
@@ -190,6 +138,7 @@ class Run:
 
     async def _crawl_all(self, log: Log, source: Source, attendants: Sequence[Attendant]) -> tuple[int, str, str]:
         done = asyncio.Event()
+        books = self._books
         sink = Folder(self._root, self._disk)
         lanes: dict[Lane, HostLimits] = {"api": self._rooms.limits.api, "images": self._rooms.limits.images}
         door = Door(
@@ -202,24 +151,24 @@ class Run:
         )
         try:
             async with door, asyncio.TaskGroup() as group:
-                self._door = door
+                books.door = door
                 spawn = partial(self._spawn, group)
                 tools = Tools(
-                    self._site, door, sink, log, self._note, self._rooms.quality, self._stop, spawn, self._counters
+                    self._site, door, sink, log, books.note, self._rooms.quality, self._stop, spawn, books.counters
                 )
                 chores = (log.run(), self._deadline(), self._watch_room(sink))
                 helpers = [group.create_task(chore) for chore in chores]
                 watchers = [group.create_task(attend(attendant, self.snapshot, done)) for attendant in attendants]
-                self._phase = "crawling"
+                books.phase = "crawling"
                 try:
                     await self._feed(group, source, sink, tools)
                 except SourceError as error:
                     self.drain("source", 2, str(error))
                 while self._works:
                     await asyncio.wait(self._works)
-                self._phase = "closing"
+                books.phase = "closing"
                 await log.commit()
-                self._totals_at = 0.0
+                books.totals(fresh=True)
                 for helper in helpers:
                     helper.cancel()
                 done.set()
@@ -227,9 +176,9 @@ class Run:
                     await watcher
         except* StorageFailed as failures:
             first = first_of(failures)
-            self._stopped = (StorageFailed.code, StorageFailed.reason, str(first))
+            books.stopped = (StorageFailed.code, StorageFailed.reason, str(first))
             done.set()
-        return self._stopped or (*self._verdict(), "")
+        return books.stopped or (*books.verdict(), "")
 
     async def _feed(self, group: asyncio.TaskGroup, source: Source, sink: Folder, tools: Tools) -> None:
         """Admit works one by one, never more than limits.works, never reading the source ahead."""
@@ -255,7 +204,7 @@ class Run:
             if self._gate.closed:
                 break
             await tools.log.room()
-            self._counters.in_flight += 1
+            self._books.counters.in_flight += 1
             task = group.create_task(crawl(item.id, todo, self._describe_url(item), tools))
             self._works.add(task)
             task.add_done_callback(lambda task: self._finished(task, slots))
@@ -271,8 +220,8 @@ class Run:
 
     def _finished(self, task: asyncio.Task[None], slots: asyncio.Semaphore) -> None:
         self._works.discard(task)
-        self._counters.in_flight -= 1
-        self._counters.works += 1
+        self._books.counters.in_flight -= 1
+        self._books.counters.works += 1
         slots.release()
 
     async def _watch_room(self, sink: Folder) -> None:
@@ -306,38 +255,7 @@ class Run:
 
     def _throttled(self, host: str, rate: float, until: float | None, reason: str) -> None:
         moment = None if until is None else datetime.fromtimestamp(until, UTC).isoformat(timespec="milliseconds")
-        self._note(Throttled(host, rate, moment and moment.replace("+00:00", "Z"), reason))
-
-    def _note(self, event: Event) -> None:
-        assert self._log is not None
-        self._log.note(event)
-        (self._said if isinstance(event, Described | Stored) else self._troubles).append((time.time(), event))
-
-    # -- the books ---------------------------------------------------------------------------------
-
-    def _verdict(self) -> tuple[int, str]:
-        totals = self._count()
-        if totals.failed_images_temporary or totals.failed_works_temporary or totals.pending:
-            return 4, "finished"
-        if totals.failed_images_permanent or totals.failed_works_permanent:
-            return 3, "finished"
-        return 0, "finished"
-
-    def _end(self, code: int, reason: str, text: str) -> Outcome:
-        return Outcome(code, reason, text, replace(self.snapshot(), phase="done", in_flight=0))
-
-    def _count(self) -> Totals:
-        now = asyncio.get_running_loop().time()
-        if self._totals is None or now - self._totals_at >= TOTALS_EVERY_S:
-            state = self._log.state if self._log else None
-            if state is None:
-                return Totals()
-            self._totals = state.totals(self._census.bitmap if self._census else None)
-            self._totals_at = now
-        return self._totals
-
-
-CLOSED_TOTALS = ("listed", "done", "gone", "failed", "pending", "images", "bytes")
+        self._books.note(Throttled(host, rate, moment and moment.replace("+00:00", "Z"), reason))
 
 
 async def take(slots: asyncio.Semaphore) -> None:

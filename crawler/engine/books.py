@@ -1,0 +1,119 @@
+"""The books of a run: what it said to the log, what that adds up to, and a picture of it all for those who watch."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from operator import itemgetter
+from pathlib import Path
+
+from crawler.engine.work import Counters
+from crawler.events import Closed, Described, Event, Stored
+from crawler.fetch.door import Door
+from crawler.log.writer import Log
+from crawler.progress import Snapshot, note
+from crawler.rules.replay import Totals
+from crawler.sources.source import Census
+
+TOTALS_EVERY_S = 0.5
+CLOSED_TOTALS = ("listed", "done", "gone", "failed", "pending", "images", "bytes")
+
+Pull = Callable[[], Snapshot]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended: exit code (design.md 1.1), the `closed` line's reason, words for the user, the last picture."""
+
+    code: int
+    reason: str
+    text: str
+    snapshot: Snapshot
+    warnings: tuple[str, ...] = ()
+
+
+class Books:
+    """What a run knows of itself. `log`, `door` and `census` come as the run gets them."""
+
+    def __init__(self, root: Path) -> None:
+        self.counters = Counters()
+        self.phase = "starting"
+        self.began = 0.0
+        self.stopped: tuple[int, str, str] | None = None
+        self.log: Log | None = None
+        self.door: Door | None = None
+        self.census: Census | None = None
+        self._root = root
+        self._totals: Totals | None = None
+        self._totals_at = 0.0
+        # Troubles apart, or a fast run would push them off the screen.
+        self._said: deque[tuple[float, Event]] = deque(maxlen=50)
+        self._troubles: deque[tuple[float, Event]] = deque(maxlen=50)
+
+    def note(self, event: Event) -> None:
+        """Write a line, and keep it for the screen. Raises StorageFailed."""
+        assert self.log is not None
+        self.log.note(event)
+        (self._said if isinstance(event, Described | Stored) else self._troubles).append((time.time(), event))
+
+    def totals(self, *, fresh: bool = False) -> Totals:
+        """The counts, at most half a second old; `fresh`: of this moment."""
+        now = asyncio.get_running_loop().time()
+        if fresh or self._totals is None or now - self._totals_at >= TOTALS_EVERY_S:
+            if self.log is None:
+                return Totals()
+            self._totals = self.log.state.totals(self.census.bitmap if self.census else None)
+            self._totals_at = now
+        return self._totals
+
+    def snapshot(self) -> Snapshot:
+        """The run at this moment."""
+        totals = self.totals()
+        door = self.door
+        counters = self.counters
+        return Snapshot(
+            t=time.time(),
+            elapsed_s=asyncio.get_running_loop().time() - self.began if self.began else 0.0,
+            phase=self.phase,
+            listed=totals.listed,
+            done=totals.done,
+            gone=totals.gone,
+            failed=totals.failed,
+            pending=totals.pending,
+            in_flight=counters.in_flight,
+            images=totals.images,
+            bytes=totals.bytes,
+            new_images=counters.images,
+            new_bytes=counters.bytes,
+            new_works=counters.works,
+            expected_images=totals.expected_images,
+            failed_images=totals.failed_images_permanent + totals.failed_images_temporary,
+            requests=door.requests if door else 0,
+            retries=door.retries if door else 0,
+            reasons=totals.reasons,
+            hosts=door.hosts() if door else (),
+            notes=tuple(note(*told) for told in sorted((*self._said, *self._troubles), key=itemgetter(0))),
+            directory=str(self._root),
+            stopping=self.stopped[1] if self.stopped else "",
+        )
+
+    def verdict(self) -> tuple[int, str]:
+        """Exit code and reason of a run that came to its end."""
+        totals = self.totals(fresh=True)
+        if totals.failed_images_temporary or totals.failed_works_temporary or totals.pending:
+            return 4, "finished"
+        if totals.failed_images_permanent or totals.failed_works_permanent:
+            return 3, "finished"
+        return 0, "finished"
+
+    def end(self, code: int, reason: str, text: str) -> Outcome:
+        """How the run ended, with its last picture."""
+        return Outcome(code, reason, text, replace(self.snapshot(), phase="done", in_flight=0))
+
+    def closing(self, reason: str) -> Closed:
+        """The last line."""
+        totals = self.totals(fresh=True)
+        return Closed(reason, {name: getattr(totals, name) for name in CLOSED_TOTALS})
