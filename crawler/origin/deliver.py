@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import format_datetime
 
 from aiohttp import web
@@ -83,7 +84,7 @@ def instead(asked: Asked, reply: Reply, fault: Fault, retry_after_s: int) -> Rep
     """The reply that comes in place of the right one, for faults that are no more than that."""
     after = {"retry-after": str(retry_after_s)}
     if fault.kind is K.LIMITED_DATE:
-        when = datetime.now(UTC) + timedelta(seconds=retry_after_s)
+        when = datetime.fromtimestamp(time.time() + retry_after_s, UTC)  # `time.time`: simulations make it up
         after = {"retry-after": format_datetime(when, usegmt=True)}
     if fault.kind in (K.LIMITED, K.LIMITED_AFTER, K.LIMITED_DATE):
         text = b'{"error":true,"message":"","body":[]}'
