@@ -7,7 +7,7 @@ ignored and an unknown event reads as None, so that an old reader survives a new
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, ClassVar, cast
@@ -134,8 +134,9 @@ def _image_out(image: Image) -> dict[str, Any]:
     return out
 
 
-def _image_in(raw: Mapping[str, Any]) -> Image:
-    return Image(raw["page"], raw["url"], raw.get("fallback"), raw.get("width"), raw.get("height"))
+def images_in(raw: Iterable[Mapping[str, Any]]) -> tuple[Image, ...]:
+    """The images of a `described` line. Raises KeyError, TypeError or AttributeError for what are none."""
+    return tuple([Image(i["page"], i["url"], i.get("fallback"), i.get("width"), i.get("height")) for i in raw])
 
 
 def payload(event: Event) -> dict[str, Any]:
@@ -168,7 +169,7 @@ def _plain(cls: type[Any]) -> Callable[[Mapping[str, Any]], Any]:
 
 
 _READERS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
-    "described": lambda raw: Described(raw["id"], tuple(map(_image_in, raw["images"])), raw["work"]),
+    "described": lambda raw: Described(raw["id"], images_in(raw["images"]), raw["work"]),
     "voided": lambda raw: Voided(raw["line"]["log"], raw["line"]["seq"], raw["reason"], raw.get("id")),
     **{cls.event: _plain(cls) for cls in (Opened, Listed, Stored, Gone, Failed, Throttled, Closed)},
 }

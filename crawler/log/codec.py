@@ -17,13 +17,14 @@ alone until a person asks for repair.
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Mapping
-from typing import Any, cast
+from typing import NamedTuple
+from zlib import crc32
 
 import orjson
 
-from crawler.events import Event, Line, payload, read_event
+from crawler.events import Event, Line, images_in, payload, read_event
+from crawler.model import Image, Page, WorkId
+from crawler.rules.storable import storable
 
 FORMAT = 1
 """The `format` of `opened` lines."""
@@ -32,8 +33,11 @@ _START = b'{"seq":'
 _KEY = b',"crc":"'
 _END = b'"}'
 _TRAILER = len(_KEY) + 8 + len(_END)
-_DEPTH_MAX = 100
-"""What lies deeper than this is replaced in text that orjson refused: it stops at 254 by itself."""
+_WORK = b',"work":'
+"""In JSON a quote inside a string is escaped: where these bytes stand, they are a key."""
+_EVENT = b'"event":"'
+_STORED_KEYS = 15
+_DESCRIBED_KEYS = 6
 
 
 def encode(log: str, seq: int, t: str, event: Event) -> bytes:
@@ -43,9 +47,54 @@ def encode(log: str, seq: int, t: str, event: Event) -> bytes:
     try:
         body = orjson.dumps(line)
     except TypeError:  # a lone surrogate, a number above 64 bits, or nesting without end: met only in site metadata
-        body = orjson.dumps(_clean(line, 0))
+        body = orjson.dumps(storable(line))
     body = body[:-1]
-    return b'%b,"crc":"%08x"}\n' % (body, zlib.crc32(body))
+    return b'%b,"crc":"%08x"}\n' % (body, crc32(body))
+
+
+class Glimpse(NamedTuple):
+    """What a fold needs of a `stored` or a `described` line: nineteen of twenty, so they are read for this alone.
+
+    `images` is None for `stored`, and what follows is for `stored` only.
+    """
+
+    log: str
+    seq: int
+    t: str
+    id: WorkId
+    images: tuple[Image, ...] | None
+    page: Page = 0
+    bytes: int = 0
+    quality: str = ""
+
+
+def skim(raw: bytes) -> Glimpse | Line | None:
+    """As `decode`, for bytes without a newline, and two to three times faster where a fold needs little of a line.
+
+    The checksum is verified over every byte; of a `described` line the site's metadata is then left unread. Whatever
+    does not look exactly as `encode` writes it is decoded in full.
+    """
+    body = raw[:-_TRAILER]
+    if raw[-_TRAILER:] != b',"crc":"%08x"}' % crc32(body) or raw[:7] != _START:
+        return None
+    at = body.find(_EVENT, 8, 80) + len(_EVENT)
+    kind = body[at : at + 10]
+    try:
+        if kind == b'stored","l':
+            fields = orjson.loads(raw)
+            if len(fields) == _STORED_KEYS:
+                log, seq, t = fields["log"], fields["seq"], fields["t"]
+                if type(seq) is int and seq >= 1 and type(log) is str and type(t) is str:
+                    return Glimpse(log, seq, t, fields["id"], None, fields["page"], fields["bytes"], fields["quality"])
+        elif kind == b'described"':
+            fields = orjson.loads(body[: body.index(_WORK)] + b"}")
+            if len(fields) == _DESCRIBED_KEYS:
+                log, seq, t = fields["log"], fields["seq"], fields["t"]
+                if type(seq) is int and seq >= 1 and type(log) is str and type(t) is str:
+                    return Glimpse(log, seq, t, fields["id"], images_in(fields["images"]))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        pass
+    return decode(raw)
 
 
 def decode(raw: bytes) -> Line | None:
@@ -54,7 +103,7 @@ def decode(raw: bytes) -> Line | None:
         raw = raw[:-1]
     if raw[-_TRAILER:-10] != _KEY or raw[-2:] != _END or raw[: len(_START)] != _START or b"\n" in raw:
         return None
-    if raw[-10:-2] != b"%08x" % zlib.crc32(raw[:-_TRAILER]):
+    if raw[-10:-2] != b"%08x" % crc32(raw[:-_TRAILER]):
         return None
     try:
         fields = orjson.loads(raw)
@@ -65,21 +114,3 @@ def decode(raw: bytes) -> Line | None:
     if type(seq) is not int or seq < 1 or type(log) is not str or type(t) is not str:
         return None
     return Line(log, seq, t, event)
-
-
-def _clean(value: Any, depth: int) -> Any:
-    """The nearest value that JSON can hold."""
-    if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if value is None or isinstance(value, bool | float):
-        return value
-    if isinstance(value, int):
-        return value if -(1 << 63) <= value < 1 << 64 else str(value) if abs(value) < 1 << 4096 else "…"
-    if depth >= _DEPTH_MAX:
-        return "…"
-    if isinstance(value, Mapping):
-        items = cast("Mapping[Any, Any]", value).items()
-        return {_clean(str(k), depth): _clean(v, depth + 1) for k, v in items}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_clean(v, depth + 1) for v in cast("list[Any]", value)]
-    return _clean(str(value), depth)

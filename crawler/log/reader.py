@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
 from pyroaring import BitMap64
 
 from crawler.events import Line, Voided
-from crawler.log.codec import decode
+from crawler.log import snapshot
+from crawler.log.codec import Glimpse, decode, skim
 from crawler.rules.replay import Key, State
 from crawler.stop import Stop
 
@@ -29,29 +32,45 @@ class LogDamaged(Stop):
         self.path, self.offset = path, offset
 
 
-class Scan:
-    """Iterates over the intact lines of a log as (offset, Line), in little memory. Raises LogDamaged, OSError.
+class _Named(Protocol):
+    @property
+    def log(self) -> str: ...
+    @property
+    def seq(self) -> int: ...
+
+
+L = TypeVar("L", bound=_Named)
+
+
+class Scan(Generic[L]):
+    """Iterates over the intact lines of a log as (offset, line), in little memory. Raises LogDamaged, OSError.
 
     Bad bytes with an intact line after them are damage, told where they are met; so is a line that is missing from the
     `seq` of its log and not voided (that is how a repaired log says what it lost), told at the end: lines may come in
-    any order. Starting at an offset that is not 0, the first line of each log is taken as it comes. When the iteration
-    is over, `good` is the offset behind the last intact line, `end` the size that was read (more than `good`: a torn
-    tail lies between), and `open_ended` says that the last intact line has no newline yet.
+    any order. Starting at an offset that is not 0, the first line of each log is taken as it comes, unless `last` says
+    how far each log had come there; `last` grows with what is read. When the iteration is over, `good` is the offset
+    behind the last intact line, `end` the size that was read (more than `good`: a torn tail lies between), and
+    `open_ended` says that the last intact line has no newline yet.
     """
 
-    def __init__(self, path: Path, start: int = 0) -> None:
+    def __init__(
+        self, path: Path, start: int, read: Callable[[bytes], L | None], last: dict[str, int] | None = None
+    ) -> None:
         self.path = path
         self.start = self.good = self.end = start
         self.open_ended = False
+        self.last = {} if last is None else last
+        self._read = read
+        self._lenient = start > 0 and last is None
         self._holes: list[tuple[int, str, int, int]] = []
         self._late: dict[str, BitMap64] = {}
 
-    def __iter__(self) -> Iterator[tuple[int, Line]]:
+    def __iter__(self) -> Iterator[tuple[int, L]]:
         bad = -1
-        last: dict[str, int] = {}
+        read, last = self._read, self.last
         for offset, raw, closed in raw_lines(self.path, self.start):
             self.end = offset + len(raw) + closed
-            line = decode(raw)
+            line = read(raw)
             if line is None:
                 if bad < 0:
                     bad = offset
@@ -61,7 +80,7 @@ class Scan:
             seq, seen = line.seq, last.get(line.log, 0)
             if seq > seen:
                 last[line.log] = seq
-                if seq != seen + 1 and (seen or not self.start):
+                if seq != seen + 1 and (seen or not self._lenient):
                     self._holes.append((offset, line.log, seen + 1, seq))
             elif self._holes:
                 self._late.setdefault(line.log, BitMap64()).add(seq)
@@ -81,9 +100,9 @@ class Scan:
                 raise LogDamaged(self.path, offset, f"line {missing} of log {log} is missing before it")
 
 
-def scan(path: Path, start: int = 0) -> Scan:
+def scan(path: Path, start: int = 0) -> Scan[Line]:
     """The lines of the log at `path` from byte `start` (a line's offset) on; see Scan."""
-    return Scan(path, start)
+    return Scan(path, start, decode)
 
 
 def voided(path: Path) -> set[Key]:
@@ -98,12 +117,56 @@ def voided(path: Path) -> set[Key]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """What a log adds up to, and where it ends: `good`, `end`, `open_ended` and `last` as of Scan.
+
+    `start`: the offset up to which a snapshot stood for the log, 0 without one.
+    """
+
+    state: State
+    start: int
+    last: dict[str, int]
+    good: int
+    end: int
+    open_ended: bool
+
+
+def fold(path: Path) -> Folded:
+    """Fold a log: what its snapshot stands for, if there is one that fits, and all lines after it.
+
+    Damage before the snapshot's end shows only where the snapshot's samples meet it; `scan` reads everything. Whatever
+    is odd behind it, or takes back what the snapshot cannot, is answered by folding the log from its first line.
+    Reads only; a torn tail is silent: a run may be on. Raises LogDamaged, OSError.
+    """
+    kept = snapshot.load(path)
+    if kept is not None:
+        state, offset, last = kept
+        try:
+            folded = _fold(path, state, offset, last)
+        except LogDamaged:
+            pass
+        else:
+            if not state.stale:
+                return folded
+    return _fold(path, State(voided(path)), 0, {})
+
+
 def replay(path: Path) -> State:
-    """What the log adds up to. Reads only; a torn tail is silent: a run may be on. Raises LogDamaged, OSError."""
-    state = State(voided(path))
-    for _, line in scan(path):
-        state.apply(line)
-    return state
+    """What the log adds up to; see `fold`. Raises LogDamaged, OSError."""
+    return fold(path).state
+
+
+def _fold(path: Path, state: State, start: int, last: dict[str, int]) -> Folded:
+    lines = Scan[Glimpse | Line](path, start, skim, last)
+    for _, line in lines:
+        if isinstance(line, Line):
+            state.apply(line)
+        elif line.images is None:
+            state.stored((line.t, line.log, line.seq), line.id, line.page, line.bytes, line.quality)
+        else:
+            state.described((line.t, line.log, line.seq), line.id, line.images)
+    return Folded(state, start, lines.last, lines.good, lines.end, lines.open_ended)
 
 
 def raw_lines(path: Path, start: int) -> Iterator[tuple[int, bytes, bool]]:

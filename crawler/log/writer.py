@@ -24,17 +24,22 @@ from typing import TypeVar
 
 from crawler.disk import Disk
 from crawler.events import Event, Line
-from crawler.log import files
+from crawler.log import files, snapshot
 from crawler.log.codec import encode
-from crawler.log.reader import scan, voided
+from crawler.log.reader import fold
 from crawler.log.settings import LogSettings
+from crawler.rules.frozen import Frozen
 from crawler.rules.replay import State
 from crawler.stop import StorageFailed
 
 T = TypeVar("T")
+_Keep = tuple[Frozen, int, dict[str, int]]
+"""A snapshot to be written: the state, the offset that it stands for, and the last `seq` of each log there."""
 
 ROOM_BYTES = 4 << 20
 """With more than this buffered, `room` waits."""
+SNAPSHOT_BYTES = 32 << 20
+"""How much is appended between two snapshots, at least; and at least four times what a snapshot takes."""
 
 
 @dataclass(slots=True)
@@ -50,6 +55,8 @@ class _Opened:
     seq: int
     state: State
     warnings: list[str]
+    last: dict[str, int]
+    snapshot_at: int
 
 
 class Log:
@@ -75,6 +82,9 @@ class Log:
         self._committing = asyncio.Lock()
         self._poison: str | None = None
         self._closed = False
+        self._last = opened.last
+        self._snapshot_at = opened.snapshot_at
+        self._snapshot_every = SNAPSHOT_BYTES
 
     @classmethod
     async def open(cls, directory: Path, settings: LogSettings, disk: Disk) -> Log:
@@ -120,8 +130,9 @@ class Log:
                 return
             data = b"".join(self._buffer)
             self._buffer = []
+            keep = self._snapshot(self._size + len(data), self._snapshot_every)
             try:
-                await _finish(asyncio.get_running_loop().run_in_executor(self._threads, self._write, data))
+                await _finish(asyncio.get_running_loop().run_in_executor(self._threads, self._write, data, keep))
             finally:
                 self._waiting -= len(data)
 
@@ -150,10 +161,11 @@ class Log:
             if self._poison is None:
                 await self.commit()
         finally:
-            # The log's one thread takes this after any write that is still under way.
+            sound = self._poison is None and not self._buffer
+            keep = self._snapshot(self._size, 1) if sound else None
             self._closed = True
             self._poison = self._poison or f"{self._path}: the log is closed"
-            releasing = asyncio.get_running_loop().run_in_executor(self._threads, _release, self._file, self._lock_file)
+            releasing = asyncio.get_running_loop().run_in_executor(self._threads, self._leave, keep)
             try:
                 await _finish(releasing)
             finally:
@@ -163,7 +175,27 @@ class Log:
         if self._poison is not None:
             raise StorageFailed(self._poison)
 
-    def _write(self, data: bytes) -> None:
+    def _snapshot(self, offset: int, every: int) -> _Keep | None:
+        """The state now, which is that of the log's first `offset` bytes, if a snapshot of it is due."""
+        if offset - self._snapshot_at < every or self.state.stale or self.nearly_full:
+            return None
+        return self.state.freeze(), offset, self._last | {self.id: self.next_seq - 1}
+
+    def _keep(self, frozen: Frozen, offset: int, last: dict[str, int]) -> None:
+        """In the log's thread, once what it stands for is durable: replace the snapshot, if there is room for one."""
+        with suppress(OSError):
+            size = snapshot.save(self._disk, self._path, frozen, offset, last)
+            self._snapshot_at, self._snapshot_every = offset, max(SNAPSHOT_BYTES, 4 * size)
+
+    def _leave(self, keep: _Keep | None) -> None:
+        """In the log's thread, after any write that is still under way: a last snapshot; the folder is free."""
+        try:
+            if keep is not None:
+                self._keep(*keep)
+        finally:
+            _release(self._file, self._lock_file)
+
+    def _write(self, data: bytes, keep: _Keep | None) -> None:
         """In the log's thread: one write, one fsync. Raises StorageFailed, and then never works again."""
         doing = "write"
         try:
@@ -188,6 +220,8 @@ class Log:
                 with suppress(OSError):
                     self._disk.truncate(self._file, self._size)
             raise StorageFailed(self._poison) from error
+        if keep is not None:
+            self._keep(*keep)
 
 
 def _open(directory: Path, disk: Disk) -> _Opened:
@@ -200,7 +234,7 @@ def _open(directory: Path, disk: Disk) -> _Opened:
             path = directory / files.LOG
             new = not path.exists()
             file = disk.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
-            opened = _read(_Opened(path, private, lock, file, 0, "", 0, State(), []), disk)
+            opened = _read(_Opened(path, private, lock, file, 0, "", 0, State(), [], {}, 0), disk)
             disk.sync(file)  # what a killed process wrote and did not sync is built upon from here
             if new:
                 disk.sync_folder(directory)
@@ -219,12 +253,8 @@ def _open(directory: Path, disk: Disk) -> _Opened:
 def _read(opened: _Opened, disk: Disk) -> _Opened:
     """Fold the log, heal its tail, and find the place of the next line. Raises LogDamaged, OSError."""
     path = opened.path
-    opened.state = State(voided(path))
-    last: dict[str, int] = {}
-    lines = scan(path)
-    for _, line in lines:
-        opened.state.apply(line)
-        last[line.log] = max(line.seq, last.get(line.log, 0))
+    lines = fold(path)
+    opened.state, opened.last, opened.snapshot_at = lines.state, lines.last, lines.start
     if lines.good < lines.end:
         aside = files.keep_tail(disk, path, lines.good, opened.private)
         disk.truncate(opened.file, lines.good)
@@ -236,8 +266,8 @@ def _read(opened: _Opened, disk: Disk) -> _Opened:
         disk.write(opened.file, b"\n")
     opened.size = os.fstat(opened.file).st_size
     # A file joined from several logs goes on under a name of its own: theirs may be written elsewhere still.
-    opened.id = next(iter(last)) if len(last) == 1 else secrets.token_hex(6)
-    opened.seq = last.get(opened.id, 0)
+    opened.id = next(iter(lines.last)) if len(lines.last) == 1 else secrets.token_hex(6)
+    opened.seq = lines.last.get(opened.id, 0)
     return opened
 
 

@@ -13,7 +13,6 @@ import base64
 import binascii
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -21,6 +20,9 @@ from pyroaring import BitMap64
 
 from crawler.events import Closed, Described, Failed, Gone, Line, Listed, Opened, Stored, Throttled, Voided
 from crawler.model import Image, Page, WorkId, bit_of
+from crawler.rules.frozen import Frozen
+from crawler.rules.revision import REPLACED
+from crawler.rules.totals import Todo, Totals
 from crawler.rules.unfinished import Fact, Had, Key, Lost, Moment, Seen, Unfinished
 
 T = TypeVar("T")
@@ -32,38 +34,6 @@ LISTED_CHUNK = 50_000
 FAILURES_KEPT = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Todo:
-    """What is left to do for a work: these images, or (None) everything, beginning with its description."""
-
-    images: tuple[Image, ...] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """Works: listed = done + gone + failed + pending, and what of them failed, among the listed ones.
-
-    `failed`: nothing more can be done for the work now, and something is missing. `failed_works_*` failed as a whole,
-    before their images were known. `reasons` counts works gone, and works and images failed, by reason.
-    `images`, `bytes`, `qualities` (what is stored) and `expected_images` (of described works) are of the whole log.
-    """
-
-    listed: int = 0
-    done: int = 0
-    gone: int = 0
-    failed: int = 0
-    pending: int = 0
-    images: int = 0
-    bytes: int = 0
-    expected_images: int = 0
-    failed_images_permanent: int = 0
-    failed_images_temporary: int = 0
-    failed_works_permanent: int = 0
-    failed_works_temporary: int = 0
-    reasons: Mapping[str, int] = field(default_factory=dict[str, int])
-    qualities: Mapping[str, int] = field(default_factory=dict[str, int])
-
-
 class State:
     """The state of a crawl. `voided` names the lines that a first look at the log found voided.
 
@@ -72,7 +42,9 @@ class State:
     """
 
     def __init__(self, voided: Collection[Key] = ()) -> None:
-        self._voided = set(voided)
+        self._voided: dict[str, BitMap64] = {}
+        for log, seq in voided:
+            self._voided.setdefault(log, BitMap64()).add(seq)
         self._done = BitMap64()
         self._gone: dict[str, BitMap64] = {}
         self._entries: dict[WorkId, Unfinished] = {}
@@ -85,6 +57,9 @@ class State:
         self._closed: tuple[Moment, Closed] | None = None
         self._throttled: dict[str, tuple[Moment, Throttled]] = {}
         self._failures: dict[Moment, Failed] = {}
+        self._changed = BitMap64()
+        self._apart: WorkId | None = None
+        self._apart_gone: dict[Key, str] = {}
         self.first_t = ""
         self.last_t = ""
         self.stale = False
@@ -93,23 +68,22 @@ class State:
 
     def apply(self, line: Line) -> None:
         """Take a line in."""
-        t, event = line.t, line.event
-        self.last_t = max(t, self.last_t)
-        self.first_t = min(t, self.first_t or t)
+        moment, event = _moment(line), line.event
         match event:
             case Stored():
-                self._learn(line, event.id, Had(_moment(line), event.page, event.bytes, event.quality))
+                self.stored(moment, event.id, event.page, event.bytes, event.quality)
             case Described():
-                self._learn(line, event.id, Seen(_moment(line), event.images))
+                self.described(moment, event.id, event.images)
             case Gone():
-                if (line.log, line.seq) not in self._voided:
-                    self._gone.setdefault(event.reason, BitMap64()).add(bit_of(event.id))
+                self._take_gone(moment, event)
             case Failed():
-                self._keep_failure(_moment(line), event)
+                self._keep_failure(moment, event)
                 # A work of site `urls` is its one image: nothing of it comes before page 0.
                 page = 0 if event.page is None and isinstance(event.id, str) else event.page
-                self._learn(line, event.id, Lost(event.permanent, _moment(line), page, event.reason))
+                self._learn(event.id, Lost(event.permanent, moment, page, event.reason))
             case Voided():
+                if event.reason == REPLACED and event.id is not None:
+                    self._changed.add(bit_of(event.id))
                 self._void((event.log, event.seq), event.id)
             case Throttled():
                 self._throttled[event.host] = _later(self._throttled.get(event.host), line, event)
@@ -122,25 +96,86 @@ class State:
                 self._list(event)
             case None:  # an intact line of a later version
                 pass
+        self._see(line.t)
 
-    def _learn(self, line: Line, id: WorkId, fact: Fact) -> None:
-        bit = id if isinstance(id, int) else bit_of(id)
-        key = (line.log, line.seq)
-        if bit in self._done or key in self._voided:
-            return
+    def stored(self, moment: Moment, id: WorkId, page: Page, size: int, quality: str) -> None:
+        """Take a `stored` line in, of which only this matters here; `size` in bytes."""
+        entry = self._learn(id, Had(moment, page, size, quality))
+        if entry is not None:
+            self._finish(id, entry)
+        self._see(moment[0])
+
+    def described(self, moment: Moment, id: WorkId, images: tuple[Image, ...]) -> None:
+        """Take a `described` line in, of which only this matters here."""
+        entry = self._learn(id, Seen(moment, images))
+        if entry is not None:
+            self._finish(id, entry)
+        self._see(moment[0])
+
+    def _see(self, t: str) -> None:
+        if t > self.last_t:  # noqa: PLR1730  a call of max() would cost a twentieth of the fold
+            self.last_t = t
+        if t < self.first_t or not self.first_t:
+            self.first_t = t
+
+    def _is_voided(self, moment: Moment) -> bool:
+        return bool(self._voided) and moment[2] in self._voided.get(moment[1], ())
+
+    def _learn(self, id: WorkId, fact: Fact) -> Unfinished | None:
+        """The work, if it is not finished and the fact is news."""
+        moment = fact.moment
+        if self._is_voided(moment):
+            return None
         entry = self._entries.get(id)
         if entry is None:
+            bit = id if isinstance(id, int) else bit_of(id)
+            if bit in self._done:
+                return None
             entry = self._entries[id] = Unfinished(bit)
-        if entry.add(key, fact) and not isinstance(fact, Lost):
-            self._finish(id, entry)
+        return entry if entry.add((moment[1], moment[2]), fact) else None
+
+    def _take_gone(self, moment: Moment, event: Gone) -> None:
+        if self._is_voided(moment):
+            return
+        if event.id == self._apart:
+            self._apart_gone[moment[1], moment[2]] = event.reason
+        else:
+            self._gone.setdefault(event.reason, BitMap64()).add(bit_of(event.id))
+
+    @contextmanager
+    def reopened(self, id: WorkId, lines: Iterable[Line]) -> Generator[None]:
+        """For what is applied inside, a work is what its standing `lines` say, none of them too late to be voided.
+
+        `lines` are all that stand for it. At the end it is done or gone again, if it still is.
+        """
+        bit = bit_of(id)
+        done = bit in self._done
+        self._done.discard(bit)
+        for ids in self._gone.values():
+            ids.discard(bit)
+        self._apart, self._apart_gone = id, {}
+        for line in lines:
+            self.apply(line)
+        if done and not ((entry := self._entries.get(id)) and self._finish(id, entry, -1)):
+            self.stale = True  # these were not all lines
+        try:
+            yield
+        finally:
+            self._apart = None
+            for reason in self._apart_gone.values():
+                self._gone.setdefault(reason, BitMap64()).add(bit)
+            if (entry := self._entries.get(id)) is not None:
+                self._finish(id, entry)
 
     def _finish(self, id: WorkId, entry: Unfinished) -> None:
         """Make a work one bit when every image it has is stored."""
         had = entry.had
+        if id == self._apart:
+            return
         if entry.seen is not None and len(had) < len(entry.seen.images):
             return
         pages = _pages(id, entry)
-        if pages is None or not all(page in had for page in pages):
+        if pages is None or not all(map(had.__contains__, pages)):
             return
         self._done.add(entry.bit)
         del self._entries[id]
@@ -150,9 +185,10 @@ class State:
             self._qualities[had[page].quality] += 1
 
     def _void(self, key: Key, id: WorkId | None) -> None:
-        if key in self._voided:
+        voided = self._voided.setdefault(key[0], BitMap64())
+        if key[1] in voided:
             return
-        self._voided.add(key)
+        voided.add(key[1])
         ids = list(self._entries) if id is None else [id]
         for candidate in ids:
             entry = self._entries.get(candidate)
@@ -177,6 +213,44 @@ class State:
 
     def _latest_failures(self) -> list[tuple[Moment, Failed]]:
         return sorted(self._failures.items(), key=lambda item: item[0])[-FAILURES_KEPT:]
+
+    # -- keeping -----------------------------------------------------------------------------------
+
+    def freeze(self) -> Frozen:
+        """All that it knows, for a snapshot; milliseconds, unless many works are unfinished. Not while `stale`."""
+        return Frozen(
+            self._done.copy(),
+            _copies(self._gone),
+            _copies(self._lists),
+            _copies(self._voided),
+            [(id, entry.facts.copy()) for id, entry in self._entries.items()],
+            self._images,
+            self._bytes,
+            dict(self._qualities),
+            sorted(self._digests),
+            self._opened,
+            self._closed,
+            dict(self._throttled),
+            dict(self._latest_failures()),
+            self.first_t,
+            self.last_t,
+        )
+
+    @classmethod
+    def thaw(cls, frozen: Frozen) -> State:
+        """The state that was frozen: further lines fold into it as into the one that it was taken of."""
+        state = cls()
+        state._done = frozen.done
+        state._gone, state._lists, state._voided = frozen.gone, frozen.lists, frozen.voided
+        for id, facts in frozen.unfinished:
+            state._entries[id] = Unfinished(bit_of(id), facts)
+        state._images, state._bytes = frozen.images, frozen.bytes
+        state._qualities = Counter(frozen.qualities)
+        state._digests = set(frozen.digests)
+        state._opened, state._closed = frozen.opened, frozen.closed
+        state._throttled, state._failures = frozen.throttled, frozen.failures
+        state.first_t, state.last_t = frozen.first_t, frozen.last_t
+        return state
 
     # -- asking ------------------------------------------------------------------------------------
 
@@ -292,6 +366,10 @@ def listed_events(digest: str, ids: BitMap64) -> Iterator[Listed]:
         yield Listed(digest, base64.b64encode(chunk.serialize()).decode())
         if len(chunk) < LISTED_CHUNK:
             return
+
+
+def _copies(bitmaps: Mapping[str, BitMap64]) -> dict[str, BitMap64]:
+    return {key: bitmap.copy() for key, bitmap in bitmaps.items()}
 
 
 def _moment(line: Line) -> Moment:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from crawler.model import Image, Page
@@ -39,9 +40,9 @@ class Unfinished:
 
     __slots__ = ("bit", "facts", "had", "lost", "seen")
 
-    def __init__(self, bit: int) -> None:
+    def __init__(self, bit: int, facts: Mapping[Key, Fact] | None = None) -> None:
         self.bit = bit
-        self.facts: dict[Key, Fact] = {}
+        self.facts: dict[Key, Fact] = dict(facts or {})
         self._join_all()
 
     def add(self, key: Key, fact: Fact) -> bool:
