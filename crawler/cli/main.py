@@ -24,6 +24,7 @@ COMMANDS = {
     "tail": "the log of a run, for humans",
     "verify": "every file of a run against its log, offline",
     "origin": "serve the stand-in site, with faults if you like",
+    "tune": "how many connections are worth it, against a host of your own",
     "config": "the effective settings and where each came from",
 }
 _T = TypeVar("_T", bound=Exception)
