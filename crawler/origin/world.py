@@ -237,5 +237,6 @@ class World:
         return work.uploaded + timedelta(seconds=Dice(self.seed, "modified", work.id).between(-9000, 9000))
 
     def _plain(self, found: Plain, path: str) -> Asset:
-        recipe = ("picture", found.key, found.width, found.height, found.kind, found.big)
+        width, height = (max(16, int(side * self.mix.scale)) for side in (found.width, found.height))
+        recipe = ("picture", found.key, width, height, found.kind, found.big)
         return Asset(200 if found.alive else 404, path, MIMES[found.ext], recipe=recipe)
