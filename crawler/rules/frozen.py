@@ -39,6 +39,7 @@ class Frozen:
     failures: dict[Moment, Failed]
     first_t: str
     last_t: str
+    changed: BitMap64
 
 
 def pack(frozen: Frozen) -> Iterator[bytes]:
@@ -78,14 +79,16 @@ def unpack(data: bytes) -> Frozen:
         {_moment(moment): Failed(**event) for moment, event in head["failures"]},
         head["first_t"],
         head["last_t"],
+        maps["changed"][""],
     )
 
 
-_MAPS = ("done", "gone", "lists", "voided")
+_MAPS = ("done", "gone", "lists", "voided", "changed")
 
 
 def _parts(frozen: Frozen) -> Iterator[bytes]:
     maps = {"done": {"": frozen.done}, "gone": frozen.gone, "lists": frozen.lists, "voided": frozen.voided}
+    maps["changed"] = {"": frozen.changed}
     logs = sorted({log for _, facts in frozen.unfinished for log, _ in facts})
     head: dict[str, Any] = {name: list(bitmaps) for name, bitmaps in maps.items()}
     for name in ("images", "bytes", "qualities", "digests", "opened", "first_t", "last_t"):

@@ -12,7 +12,8 @@ from __future__ import annotations
 import base64
 import binascii
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -22,16 +23,16 @@ from crawler.events import Closed, Described, Failed, Gone, Line, Listed, Opened
 from crawler.model import Image, Page, WorkId, bit_of
 from crawler.rules.frozen import Frozen
 from crawler.rules.revision import REPLACED
-from crawler.rules.totals import Todo, Totals
+from crawler.rules.totals import Todo, Totals, keep_failure, latest, look_over
 from crawler.rules.unfinished import Fact, Had, Key, Lost, Moment, Seen, Unfinished
 
 T = TypeVar("T")
 
 GONE_STRENGTH = ("purged", "restricted", "filtered", "unsupported", "not_found")
 """A work gone for two reasons counts under the first of these; reasons unknown to this version come last."""
+RECHECKED_REASONS = ("restricted", "filtered", "unsupported", "not_found")
 LISTED_CHUNK = 50_000
 """Most ids in one `listed` line."""
-FAILURES_KEPT = 20
 
 
 class State:
@@ -77,7 +78,7 @@ class State:
             case Gone():
                 self._take_gone(moment, event)
             case Failed():
-                self._keep_failure(moment, event)
+                keep_failure(self._failures, moment, event)
                 # A work of site `urls` is its one image: nothing of it comes before page 0.
                 page = 0 if event.page is None and isinstance(event.id, str) else event.page
                 self._learn(event.id, Lost(event.permanent, moment, page, event.reason))
@@ -156,8 +157,11 @@ class State:
         self._apart, self._apart_gone = id, {}
         for line in lines:
             self.apply(line)
-        if done and not ((entry := self._entries.get(id)) and self._finish(id, entry, -1)):
-            self.stale = True  # these were not all lines
+        entry = self._entries.get(id)
+        whole = entry.whole(id) if entry else None
+        if done and entry and whole is not None:
+            self._count(entry, whole, -1)
+        self.stale |= done and whole is None  # these were not all its lines
         try:
             yield
         finally:
@@ -169,20 +173,17 @@ class State:
 
     def _finish(self, id: WorkId, entry: Unfinished) -> None:
         """Make a work one bit when every image it has is stored."""
-        had = entry.had
-        if id == self._apart:
-            return
-        if entry.seen is not None and len(had) < len(entry.seen.images):
-            return
-        pages = _pages(id, entry)
-        if pages is None or not all(map(had.__contains__, pages)):
+        if id == self._apart or (pages := entry.whole(id)) is None:
             return
         self._done.add(entry.bit)
         del self._entries[id]
-        self._images += len(pages)
+        self._count(entry, pages, 1)
+
+    def _count(self, entry: Unfinished, pages: tuple[Page, ...], sign: int) -> None:
+        self._images += sign * len(pages)
         for page in pages:
-            self._bytes += had[page].bytes
-            self._qualities[had[page].quality] += 1
+            self._bytes += sign * entry.had[page].bytes
+            self._qualities[entry.had[page].quality] += sign
 
     def _void(self, key: Key, id: WorkId | None) -> None:
         voided = self._voided.setdefault(key[0], BitMap64())
@@ -197,7 +198,8 @@ class State:
                 if not entry.facts:
                     del self._entries[candidate]
                 return
-        self.stale = True
+        if self._apart_gone.pop(key, None) is None:
+            self.stale = True
 
     def _list(self, event: Listed) -> None:
         try:
@@ -206,18 +208,12 @@ class State:
             return  # the list stays incomplete, and is then not used
         self._lists[event.digest] = self._lists.get(event.digest, BitMap64()) | ids
 
-    def _keep_failure(self, moment: Moment, event: Failed) -> None:
-        self._failures[moment] = event
-        if len(self._failures) >= 4 * FAILURES_KEPT:
-            self._failures = dict(self._latest_failures())
-
-    def _latest_failures(self) -> list[tuple[Moment, Failed]]:
-        return sorted(self._failures.items(), key=lambda item: item[0])[-FAILURES_KEPT:]
-
     # -- keeping -----------------------------------------------------------------------------------
 
-    def freeze(self) -> Frozen:
-        """All that it knows, for a snapshot; milliseconds, unless many works are unfinished. Not while `stale`."""
+    def freeze(self) -> Frozen | None:
+        """All that it knows, for a snapshot; milliseconds, unless many works are unfinished. None while `stale`."""
+        if self.stale or self._apart is not None:
+            return None
         return Frozen(
             self._done.copy(),
             _copies(self._gone),
@@ -231,9 +227,10 @@ class State:
             self._opened,
             self._closed,
             dict(self._throttled),
-            dict(self._latest_failures()),
+            dict(latest(self._failures)),
             self.first_t,
             self.last_t,
+            self._changed.copy(),
         )
 
     @classmethod
@@ -250,6 +247,7 @@ class State:
         state._opened, state._closed = frozen.opened, frozen.closed
         state._throttled, state._failures = frozen.throttled, frozen.failures
         state.first_t, state.last_t = frozen.first_t, frozen.last_t
+        state._changed = frozen.changed
         return state
 
     # -- asking ------------------------------------------------------------------------------------
@@ -262,7 +260,7 @@ class State:
         entry = self._entries.get(id)
         if entry is None:
             return Todo(None)
-        pages = _pages(id, entry)
+        pages = entry.pages(id)
         lost, left = entry.losses(pages)
         if not left and all(loss.permanent for loss in lost):
             return None
@@ -282,42 +280,48 @@ class State:
             if ids:
                 reasons[reason] += len(ids)
                 settled |= ids
-        images, size, expected = self._images, self._bytes, self._images
-        qualities = self._qualities.copy()
-        failed = open_works = 0
-        works_lost, images_lost = Counter[bool](), Counter[bool]()
-        for id, entry in self._entries.items():
-            images += len(entry.had)
-            for had in entry.had.values():
-                size += had.bytes
-                qualities[had.quality] += 1
-            expected += entry.expected
-            if entry.bit in settled or (within is not None and entry.bit not in within):
-                continue
-            lost, left = entry.losses(_pages(id, entry))
-            open_works += left
-            failed += not left
-            for loss in lost:
-                reasons[loss.reason] += 1
-                (works_lost if loss.page is None else images_lost)[loss.permanent] += 1
-        known = len(settled) + failed + open_works
+        here = look_over(self._entries.items(), settled, within)
+        reasons += here.reasons
+        qualities = self._qualities + here.qualities
+        known = len(settled) + here.failed + here.left
         count = max(known, self._source_ids()) if within is None else len(within)
         return Totals(
             listed=count,
             done=done,
             gone=len(settled) - done,
-            failed=failed,
-            pending=count - len(settled) - failed,
-            images=images,
-            bytes=size,
-            expected_images=expected,
-            failed_images_permanent=images_lost[True],
-            failed_images_temporary=images_lost[False],
-            failed_works_permanent=works_lost[True],
-            failed_works_temporary=works_lost[False],
+            failed=here.failed,
+            pending=count - len(settled) - here.failed,
+            images=self._images + here.images,
+            bytes=self._bytes + here.bytes,
+            expected_images=self._images + here.expected,
+            failed_images_permanent=here.images_lost[True],
+            failed_images_temporary=here.images_lost[False],
+            failed_works_permanent=here.works_lost[True],
+            failed_works_temporary=here.works_lost[False],
             reasons=dict(sorted(reasons.items())),
             qualities=dict(sorted(qualities.items())),
+            changed=len(self._changed),
         )
+
+    def settled(self, which: str) -> BitMap64:
+        """`bit_of` works that a run leaves alone, to be asked again: `gone`, `restricted`, `failed` (for good, or one
+        image of it), or `all` that the log knows, done or not. Never what was purged."""
+        purged = self._gone.get("purged", BitMap64())
+        if which == "all":
+            return self.known() - purged
+        if which == "failed":
+            lost = [e.bit for id, e in self._entries.items() if any(x.permanent for x in e.losses(e.pages(id))[0])]
+            return BitMap64(lost) - BitMap64().union(*self._gone.values()) - purged
+        reasons = ("restricted",) if which == "restricted" else RECHECKED_REASONS
+        return BitMap64().union(*(self._gone[r] for r in reasons if r in self._gone)) - self._done - purged
+
+    def stands(self, line: Line) -> bool:
+        """Whether no line that was read so far takes it back."""
+        return line.seq not in self._voided.get(line.log, ())
+
+    def unfinished(self) -> Iterator[tuple[WorkId, Unfinished]]:
+        """The works that are not finished and of which something is known, with all of it."""
+        yield from self._entries.items()
 
     def known(self) -> BitMap64:
         """`bit_of` every work of which the log says anything."""
@@ -355,7 +359,7 @@ class State:
     @property
     def failures(self) -> tuple[tuple[str, Failed], ...]:
         """The last failures with their times, oldest first."""
-        return tuple((moment[0], event) for moment, event in self._latest_failures())
+        return tuple((moment[0], event) for moment, event in latest(self._failures))
 
 
 def listed_events(digest: str, ids: BitMap64) -> Iterator[Listed]:
@@ -379,13 +383,6 @@ def _moment(line: Line) -> Moment:
 def _later(best: tuple[Moment, T] | None, line: Line, value: T) -> tuple[Moment, T]:
     moment = _moment(line)
     return (moment, value) if best is None or moment > best[0] else best
-
-
-def _pages(id: WorkId, entry: Unfinished) -> tuple[Page, ...] | None:
-    """The pages of a work, as far as known; a work of site `urls` has no description, and one page."""
-    if isinstance(id, str):
-        return (0,)
-    return None if entry.seen is None else tuple(image.page for image in entry.seen.images)
 
 
 def _weakness(reason: str) -> tuple[int, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from crawler.model import Image, Page
+from crawler.model import Image, Page, WorkId
 
 Key = tuple[str, int]
 """A line's name: log and `seq`."""
@@ -81,6 +81,19 @@ class Unfinished:
     def expected(self) -> int:
         """Images of the work, as far as known."""
         return len(self.seen.images) if self.seen else 0
+
+    def pages(self, id: WorkId) -> tuple[Page, ...] | None:
+        """Its pages, as far as known; a work of site `urls` has no description, and one page."""
+        if isinstance(id, str):
+            return (0,)
+        return None if self.seen is None else tuple([image.page for image in self.seen.images])
+
+    def whole(self, id: WorkId) -> tuple[Page, ...] | None:
+        """Its pages, if every one of them is stored."""
+        if self.seen is not None and len(self.had) < len(self.seen.images):
+            return None
+        pages = self.pages(id)
+        return pages if pages is not None and all(map(self.had.__contains__, pages)) else None
 
     def losses(self, pages: tuple[Page, ...] | None) -> tuple[list[Lost], bool]:
         """What failed, given the work's pages (None: not known yet), and whether anything is left to try."""

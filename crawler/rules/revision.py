@@ -1,0 +1,141 @@
+"""What a new answer for a known work changes: the lines to write, in which order, and which images stay. Pure.
+
+The order is the safety: whichever of these lines is the last that became durable, the log tells no lie. First comes
+the new answer, inert as long as the old one makes the work done or gone. Then the lines of images that the new answer
+has too and under another URL are voided, then the old answer, and last what the work no longer has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from crawler.events import Described, Event, Failed, Gone, Line, Stored, Voided
+from crawler.model import Image
+
+RECHECKED = "rechecked"
+"""The reason of a `voided` line whose fact was asked for again and noted anew."""
+REPLACED = "replaced"
+"""The reason of a `voided` line whose fact is another one now: the work was edited."""
+
+E = TypeVar("E", Described, Stored, Gone, Failed)
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """What follows from a new answer. `events` in the order to be written; `replaced`: whose files are so no more."""
+
+    events: tuple[Event, ...]
+    replaced: tuple[Stored, ...] = ()
+
+
+def revise(before: Sequence[Line], answer: Described | Gone | Failed | Stored) -> Revision:
+    """What a new answer means for a work, given every standing line of it.
+
+    Described: pages of the same URL keep what is stored, others lose it; a newer upload date renews every page.
+    Gone: in place of the older `gone`; a work that is whole stays done, for done is the stronger fact. Failed: for now,
+    nothing else; for good, in place of the older ones of the work. Stored, of site `urls`: in place of all.
+    """
+    gone, lost, stored = _of(before, Gone), _of(before, Failed), _of(before, Stored)
+    works_lost = [pair for pair in lost if pair[1].page is None]
+    match answer:
+        case Described():
+            return _described(before, answer)
+        case Gone():
+            return Revision((answer, *_void([*gone, *works_lost], RECHECKED)))
+        case Failed():
+            return Revision((answer, *(_void(works_lost, RECHECKED) if answer.permanent else ())))
+        case Stored():
+            other = [event for _, event in stored if event.sha256 != answer.sha256]
+            voided = _void(stored, REPLACED if other else RECHECKED)
+            return Revision((answer, *voided, *_void([*gone, *lost], RECHECKED)), tuple(other))
+
+
+def _described(before: Sequence[Line], answer: Described) -> Revision:
+    described, stored = _of(before, Described), _of(before, Stored)
+    old = max(described, key=lambda pair: _moment(pair[0]))[1] if described else None
+    new = {image.page: image for image in answer.images}
+    renewed = old is not None and _newer(answer, old)
+    out = [(line, event) for line, event in stored if renewed or not _stays(event, new.get(event.page), old)]
+    changed = old is not None and (renewed or bool(out) or not _alike(old.images, answer.images))
+    events: list[Event] = [answer]
+    events += _void([pair for pair in out if pair[1].page in new], REPLACED)
+    events += _void(_of(before, Failed), RECHECKED)
+    events += _void(described, REPLACED if changed else RECHECKED)
+    events += _void(_of(before, Gone), RECHECKED)
+    events += _void([pair for pair in out if pair[1].page not in new], REPLACED)
+    return Revision(tuple(events), tuple(event for _, event in out))
+
+
+def supersede(before: Sequence[Line]) -> tuple[Voided, ...]:
+    """The rest of a revision that was cut off after its new answer, by a crash: what that answer had to take away.
+
+    Which images would have stayed is not asked again: all that are older than the newest description go.
+    """
+    described = sorted(_of(before, Described), key=lambda pair: _moment(pair[0]))
+    if len(described) < 2:
+        return ()
+    newest = _moment(described[-1][0])
+    older = [pair for pair in (*_of(before, Stored), *_of(before, Failed)) if _moment(pair[0]) < newest]
+    return tuple(_void([*older, *described[:-1]], REPLACED))
+
+
+def same_image(one: Image, other: Image) -> bool:
+    """Whether two descriptions mean the same file: same page, same place on the host (pixiv.md 3.1: a revision changes
+    the path), whichever host it is."""
+    return one.page == other.page and _place(one.url) == _place(other.url)
+
+
+def _alike(old: Sequence[Image], new: Sequence[Image]) -> bool:
+    return len(old) == len(new) and all(map(same_image, old, new))
+
+
+def _stays(stored: Stored, new: Image | None, old: Described | None) -> bool:
+    if new is None:
+        return False
+    if _place(stored.url) in _places(new):
+        return True
+    # Stored as a smaller rendition that the new description does not name, as without site.fallback.
+    was = next((image for image in old.images if image.page == stored.page), None) if old else None
+    return was is not None and same_image(was, new) and _place(stored.url) in _places(was)
+
+
+def _newer(answer: Described, old: Described) -> bool:
+    now, then = _date(answer.work.get("uploadDate")), _date(old.work.get("uploadDate"))
+    return now is not None and then is not None and now > then
+
+
+def _date(value: object) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        date = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
+
+
+def _places(image: Image) -> set[str]:
+    return {_place(image.url)} | ({_place(image.fallback)} if image.fallback else set())
+
+
+def _place(url: str) -> str:
+    try:
+        return urlsplit(url).path
+    except ValueError:
+        return url
+
+
+def _of(lines: Iterable[Line], kind: type[E]) -> list[tuple[Line, E]]:
+    return [(line, line.event) for line in lines if isinstance(line.event, kind)]
+
+
+def _void(pairs: Iterable[tuple[Line, Described | Stored | Gone | Failed]], reason: str) -> list[Voided]:
+    return [Voided(line.log, line.seq, reason, event.id) for line, event in pairs]
+
+
+def _moment(line: Line) -> tuple[str, str, int]:
+    return (line.t, line.log, line.seq)

@@ -1,0 +1,107 @@
+"""Keeps the bytes that an edited work had: under .crawl/replaced, by name and digest. Nothing is lost silently.
+
+In two steps, so that a kill between them is mended by `settle`: before any line changes, a second name under
+.crawl/replacing; once the log says otherwise, the old file goes from images/ and the second name moves to its place
+under .crawl/replaced. All methods block, and raise OSError.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from crawler.disk import Disk
+
+SHOWN = 16
+"""Hexadecimal digits of a file's SHA-256 that its name shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A second name of a file that is, or was, at `path` under the data set; `digest`: its SHA-256's first digits."""
+
+    name: Path
+    path: str
+    digest: str
+
+
+class Replaced:
+    """The old files of edited works in the data set at `root`."""
+
+    def __init__(self, root: Path, disk: Disk) -> None:
+        self.folder = root / ".crawl" / "replaced"
+        self._pending = root / ".crawl" / "replacing"
+        self._root = root
+        self._disk = disk
+
+    def keep(self, files: Iterable[tuple[str, str]]) -> None:
+        """Give each file (path, SHA-256) its second name, durably. What is not there is not kept."""
+        made = False
+        for path, sha256 in files:
+            if not made:
+                self._disk.make_folder(self._pending)
+            made = True
+            name = self._pending / _pending_name(path, sha256)
+            try:
+                self._disk.link(self._root / path, name)
+            except (FileExistsError, FileNotFoundError):
+                continue
+            except OSError:  # a file system without hard links, or images/ on another disk
+                self._copy(self._root / path, name)
+        if made:
+            self._disk.sync_folder(self._pending)
+
+    def pending(self) -> list[Pending]:
+        """The second names for which nothing was settled."""
+        try:
+            names = sorted(os.listdir(self._pending))
+        except FileNotFoundError:
+            return []
+        return [found for name in names if (found := _read_name(self._pending / name)) is not None]
+
+    def settle(self, pending: Iterable[Pending], claims: Mapping[str, str]) -> None:
+        """Finish what `keep` began; `claims`: path to SHA-256 of the files that standing `stored` lines name."""
+        for one in pending:
+            claim = claims.get(one.path, "")
+            if claim.startswith(one.digest) and claim:
+                self._disk.unlink(one.name)  # the log has it as it was
+                continue
+            old = self._root / one.path
+            if not claim and self._is(old, one.digest):
+                self._disk.unlink(old)
+                self._disk.sync_folder(old.parent)
+            self._disk.make_folder(self.folder)
+            self._disk.replace(one.name, self.folder / one.name.name[4:])
+            self._disk.sync_folder(self.folder)
+
+    def _is(self, path: Path, digest: str) -> bool:
+        try:
+            with path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest().startswith(digest)
+        except (FileNotFoundError, IsADirectoryError):
+            return False
+
+    def _copy(self, source: Path, target: Path) -> None:
+        with source.open("rb") as old, target.open("wb") as new:
+            shutil.copyfileobj(old, new, 1 << 20)
+            new.flush()
+            self._disk.sync(new.fileno())
+
+
+def _pending_name(path: str, sha256: str) -> str:
+    """images/034/1234_p0.png -> 034_1234_p0.<digest>.png"""
+    _, folder, name = path.split("/")
+    stem, _, ext = name.rpartition(".")
+    return f"{folder}_{stem}.{sha256[:SHOWN]}.{ext}"
+
+
+def _read_name(name: Path) -> Pending | None:
+    parts = name.name[4:].rsplit(".", 2)
+    if len(parts) != 3 or name.name[3:4] != "_":
+        return None
+    stem, digest, ext = parts
+    return Pending(name, f"images/{name.name[:3]}/{stem}.{ext}", digest)
