@@ -25,6 +25,10 @@ from crawler.sites.pixiv import Pixiv
 from crawler.sites.site import Site
 from crawler.sites.urls import Urls
 from crawler.sources.source import Item, Source, open_source
+from crawler.watch.page import Page, listen
+
+WORK_PAGE = "https://www.pixiv.net/artworks/{id}"
+"""Where people look at a work."""
 
 
 def settings_digest(settings: Settings) -> str:
@@ -80,6 +84,21 @@ def build_disk(settings: Settings) -> Disk:
         except ValueError as error:
             raise ConfigError([f"{VARIABLE}: {error}"]) from None
     return Disk(sync=sync)
+
+
+def open_page(loaded: Loaded, talk: Talk) -> Page:
+    """Take the address of the live page, before anything is asked of any site. Raises ConfigError, OSError."""
+    ui, folder = loaded.settings.ui, Path(loaded.settings.output.dir)
+    try:
+        door = listen(ui.page_host, ui.page_port, folder)
+    except OSError as error:
+        if error.filename is not None:  # the token's
+            raise
+        where = loaded.origin["ui.page_port"].where
+        what = f"cannot listen on {ui.page_host} port {ui.page_port}: {os.strerror(error.errno or 0)}"
+        raise ConfigError([f"{where}: ui.page_port: {what}; choose another, or 0 for no page"]) from None
+    talk.say(f"Live page: {door.url}")
+    return Page(door, folder, WORK_PAGE if loaded.settings.site.name == "pixiv" else "", talk.warn)
 
 
 def conduct(run: Run, talk: Talk, attendants: Sequence[Attendant]) -> Outcome | int:

@@ -42,8 +42,6 @@ def refusals(settings: Settings) -> dict[str, str]:
         wrong["limits.daily.requests"] = unbuilt
     if settings.limits.daily.gb:
         wrong["limits.daily.gb"] = unbuilt
-    if settings.ui.page_port:
-        wrong["ui.page_port"] = unbuilt
     if settings.output.dir.startswith("s3://"):
         wrong["output.dir"] = "object stores are not available in this version: name a folder"
     return wrong

@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
 
 def execute(loaded: Loaded, talk: Talk, config: str) -> int:
     """Run with a display as configured, then say how it ended; the exit code. `config` is what `run` was given."""
-    from crawler.cli.assembly import build_run, conduct
+    from crawler.cli.assembly import build_run, conduct, open_page
     from crawler.engine.run import Attendant, Pull
     from crawler.watch.show import watch
     from crawler.watch.status_file import keep_status
@@ -49,6 +49,8 @@ def execute(loaded: Loaded, talk: Talk, config: str) -> int:
         await keep_status(directory / "status.json", pull, done)
 
     attendants: list[Attendant] = [status] if talk.quiet else [screen, status]
+    if ui.page_port:
+        attendants.append(open_page(loaded, talk).attend)
     outcome = conduct(build_run(loaded, talk), talk, attendants)
     if isinstance(outcome, int):
         talk.warn("Stopped at once; what was in flight is fetched again by the next run.")

@@ -83,7 +83,6 @@ BAD = [
     ("[limits]\n'api'.rate = 'x'", f'c.toml:4: limits.api.rate: {NUMBER} "x"'),
     ("[limits.daily]\ngb = 50", "c.toml:4: limits.daily.gb: not available in this version: leave it at 0"),
     ("[limits.daily]\nrequests = 5", "c.toml:4: limits.daily.requests: not available in this version: leave it at 0"),
-    ("[ui]\npage_port = 80", "c.toml:4: ui.page_port: not available in this version: leave it at 0"),
     ("[cluster]\nworkers = 2", "c.toml:4: cluster.workers: not available in this version: leave it at 1"),
     (
         "[output]\ndir = 's3://bucket/x'",
@@ -212,7 +211,7 @@ def test_a_missing_source_points_at_its_section() -> None:
 
 # ------------------------------------------------------------------------------ who beats whom
 
-OPEN = {"limits.daily.requests", "limits.daily.gb", "ui.page_port", "source.kind", "site.name", "source.key_column"}
+OPEN = {"limits.daily.requests", "limits.daily.gb", "ui.page_host", "source.kind", "site.name", "source.key_column"}
 """Keys that may not take just any value by themselves."""
 LIVE = {
     "network.proxy": ["", "http://127.0.0.1:1", "http://h.example:8080"],

@@ -1,0 +1,165 @@
+"""Makes thumbnails in a process of its own, with bounds on memory, time and pixels; run as a script, it is that one.
+
+What a decoder is fed came from the network: a file that crashes it, or blows up in memory, costs its own thumbnail and
+nothing else. The script imports nothing of this package. It reads a JSON line [path, edge, blur] and answers with the
+length of a JPEG as eight hexadecimal digits, then the JPEG; length 0: no thumbnail of that.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import resource
+import select
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL import Image as Images
+
+MEMORY_BYTES = 1 << 30
+"""Address space of the process. Linux holds to it, macOS does not."""
+MOST_PIXELS = 60_000_000
+"""What is decoded at most. A JPEG is decoded at an eighth of its size where that is enough: it may be larger."""
+FRAME_BYTES = 20_000_000
+TIMEOUT_S = 8.0
+
+
+class Thumbs:
+    """One worker process, started when first needed and again after it died. Not for use by two threads at once."""
+
+    def __init__(self, timeout_s: float = TIMEOUT_S, memory_bytes: int = MEMORY_BYTES) -> None:
+        self._timeout_s = timeout_s
+        self._memory_bytes = memory_bytes
+        self._worker: subprocess.Popen[bytes] | None = None
+        self._stopped = False
+
+    def make(self, path: str, edge: int, *, blur: bool = False) -> bytes | None:
+        """A square JPEG of `edge` pixels of the picture at `path` (of a zip: its first), or None where there is none.
+
+        Blocks for at most the time limit. Raises OSError when no process can be started.
+        """
+        worker = self._worker = self._worker or self._start()
+        if self._stopped:
+            self.close()
+            return None
+        assert worker.stdin is not None
+        try:
+            worker.stdin.write(os.fsencode(json.dumps([path, edge, blur])) + b"\n")
+            worker.stdin.flush()
+            end = time.monotonic() + self._timeout_s
+            size = int(self._read(worker, 8, end), 16)
+            return self._read(worker, size, end) or None
+        except (BrokenPipeError, ValueError, TimeoutError):
+            self.close()
+            return None
+
+    def _read(self, worker: subprocess.Popen[bytes], n: int, end: float) -> bytes:
+        """Exactly `n` bytes of the answer. Raises TimeoutError, BrokenPipeError."""
+        assert worker.stdout is not None
+        out = b""
+        while len(out) < n:
+            if not select.select([worker.stdout], [], [], max(0.0, end - time.monotonic()))[0]:
+                raise TimeoutError
+            more = os.read(worker.stdout.fileno(), n - len(out))
+            if not more:
+                raise BrokenPipeError
+            out += more
+        return out
+
+    def stop(self) -> None:
+        """End the worker for good, from another thread: who waits for a thumbnail gets none."""
+        self._stopped = True
+        worker = self._worker
+        if worker is not None:
+            worker.kill()
+
+    def close(self) -> None:
+        """End the worker and wait for its end."""
+        worker, self._worker = self._worker, None
+        if worker is None:
+            return
+        worker.kill()
+        worker.wait()
+        for stream in (worker.stdin, worker.stdout):
+            if stream is not None:
+                with suppress(BrokenPipeError):
+                    stream.close()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        # -P: neither the caller's folder nor this one may lend the worker a module. A session of its own: Ctrl-C is
+        # for the run, which ends its worker itself.
+        command = [sys.executable, "-P", __file__, str(self._memory_bytes)]
+        return subprocess.Popen(  # noqa: S603 - our own interpreter and file
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+
+def thumbnail(path: str, edge: int, blur: bool) -> bytes:
+    """The JPEG, made in this process. Raises whatever decoders raise."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as pack:
+            first = min(pack.infolist(), key=lambda entry: entry.filename)
+            if first.file_size > FRAME_BYTES:
+                raise ValueError("the first frame is too large")
+            return _small(io.BytesIO(pack.read(first)), edge, blur)
+    return _small(path, edge, blur)
+
+
+def _small(source: str | io.BytesIO, edge: int, blur: bool) -> bytes:
+    from PIL import Image, ImageFilter, ImageOps
+
+    Image.MAX_IMAGE_PIXELS = None  # the bound is ours, and differs by format
+    with Image.open(source) as image:
+        image.draft("RGB", (2 * edge, 2 * edge))
+        if image.width * image.height > MOST_PIXELS:
+            raise ValueError("too many pixels")
+        small = ImageOps.fit(_flat(image), (edge, edge), Image.Resampling.BILINEAR, centering=(0.5, 0.3))
+    if blur:
+        small = small.filter(ImageFilter.GaussianBlur(edge / 14))
+    out = io.BytesIO()
+    small.save(out, "JPEG", quality=72)
+    return out.getvalue()
+
+
+def _flat(image: Images.Image) -> Images.Image:
+    """As colours without transparency: what shows through is a grey that goes with light and dark."""
+    from PIL import Image
+
+    if image.mode not in ("RGBA", "LA", "PA") and "transparency" not in image.info:
+        return image.convert("RGB")
+    full = image.convert("RGBA")
+    ground = Image.new("RGBA", full.size, (226, 228, 233, 255))
+    return Image.alpha_composite(ground, full).convert("RGB")
+
+
+def main() -> None:
+    """The worker: answers until its parent goes."""
+    with suppress(ValueError, OSError):  # macOS refuses; a bound that is lower already stands
+        resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[1]), int(sys.argv[1])))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with suppress(OSError):
+        os.nice(10)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for line in sys.stdin.buffer:
+        path, edge, blur = json.loads(line)
+        try:
+            made = thumbnail(path, edge, blur)
+        except Exception:  # noqa: BLE001 - decoders raise whatever their formats taught them: no thumbnail, then
+            made = b""
+        sys.stdout.buffer.write(b"%08x" % len(made) + made)
+        sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()
