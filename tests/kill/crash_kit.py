@@ -35,11 +35,11 @@ def some_ids(count: int, seed: int = 1) -> list[int]:
 
 
 def prepare(folder: Path, origin: Any, ids: Iterable[int], more: str = "") -> Path:
-    """A config in `folder` for these ids, few works at once."""
+    """A config in `folder` for these ids, few requests at once: what is in flight when a run dies is a handful."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "ids.txt").write_text("\n".join(map(str, ids)))
     config = write_config(folder, origin, 'path = "ids.txt"\n' + more)
-    text = config.read_text().replace("works = 64", "works = 4\ndrain_s = 5")
+    text = config.read_text().replace("works = 64", "works = 4").replace("connections = 16", "connections = 4")
     config.write_text(text + "\n[log]\ncommit_ms = 20\n")
     return config
 
@@ -101,15 +101,15 @@ def sound(root: Path) -> Standing:
 
 
 def repeated(before: Counter[tuple[str, str]], after: Counter[tuple[str, str]], left: Standing) -> int:
-    """How many requests of `before` (a crash) were made again until `after`; none whose answer `left` had."""
-    again = {key: count for key, count in (after - before).items() if key[1] != "/robots.txt"}
+    """How many URLs of `before` (a crash) were asked for again until `after`; none whose answer `left` had."""
+    again = {key for key in after - before if key[1] != "/robots.txt"}
     for line in left.stored.values():
         url = urlsplit(line["url"])
         assert (url.netloc, url.path) not in again, line
     for host, path in again:
         if host == "www.pixiv.net":
             assert int(path.split("/")[3].partition("?")[0]) not in left.answered, path
-    return sum(count for key, count in again.items() if before[key])
+    return sum(key in before for key in again)
 
 
 def needs(*tools: str, root: bool = False) -> None:
