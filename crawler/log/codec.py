@@ -1,22 +1,40 @@
-"""One event as one line of the log, and back. Pure.
+"""One event as one line of the log, and back. Pure. And the law of the log, version 1.
 
-The format, version 1. The log is a sequence of lines, appended only; a line is a JSON object in UTF-8 and a newline:
+*Framing.* The log is a sequence of lines, appended only; a line is one JSON object in UTF-8 and a newline:
 
     {"seq":7,"t":"2026-01-02T03:04:05.678Z","event":"gone","log":"0123456789ab",...,"crc":"89abcdef"}\\n
 
-`crc` is always the last key: eight lower-case hexadecimal digits of CRC-32 (zlib) over every byte of the line before
-`,"crc":`. So a line proves itself without its neighbours, and (`log`, `seq`) names it even after logs of many workers
-were joined in any order. `seq` counts 1, 2, 3, … within a log, so that a lost line shows. JSON escapes control
-characters: a newline byte only ever ends a line, and what a site says cannot forge one.
+JSON escapes control characters and quotes: a newline byte only ever ends a line, and what a site says forges none.
 
-A reader tells two kinds of bad bytes apart (`crawler.log.reader`). A *torn tail* reaches to the end of the file with
-no intact line after it: a write that did not finish, never confirmed, cut off when the log is next opened for writing.
-*Damage* has an intact line after it, or is a gap in a log's `seq`: something confirmed was lost, so the file is left
-alone until a person asks for repair.
+*Checksum.* `crc` is always the last key: eight lower-case hexadecimal digits of CRC-32 (zlib) over every byte of the
+line before `,"crc":`. So a line proves itself without its neighbours, wherever it stands.
+
+*Sequence.* `log` names the log for ever, `seq` counts 1, 2, 3, … within it: (`log`, `seq`) names a line even after the
+logs of many workers were joined in any order, a line that is gone shows as a gap, and a repeated one changes nothing.
+
+*Commit* (`crawler.log.writer`). Lines are noted in memory and appended many at a time: one write, one fsync, every
+`log.commit_ms`. What a line states is durable before the line is noted (an image: fsync, rename, fsync of its folder).
+Guaranteed once a commit is over: its lines survive SIGKILL and power loss. Not before: what was noted since the last
+commit may be lost, as if it had not been done, and is done again. With `output.durability = "none"` nothing is synced:
+lines then survive the end of the process, not of the machine. After a write or fsync that failed nothing more is
+written; the next process reads what is really there.
+
+*Torn tail or damage* (`crawler.log.reader`). A torn tail is bytes at the end of the file that are no line, with no
+intact line behind or among them: a write that did not finish, never confirmed. It is cut off, and kept under .crawl/,
+when the log is next opened for writing. Damage is anything else: bytes that are no line with an intact one after them,
+or a gap in a log's `seq` that no `voided` line explains. Something confirmed was lost, so nothing is written and the
+file is left alone, with the offset told, until a person asks for repair (`crawler.log.repair`): that keeps every intact
+line on both sides, voids those that are missing, and sets the original aside. CRC-32 sees every change of up to 32
+neighbouring bits in a line; of other changes one in four thousand million goes unseen, unless `seq` shows it.
+
+*For ever.* An event never changes its meaning, and keys are only added: unknown keys and events are passed over. A
+snapshot (`crawler.log.snapshot`) is a shortcut past the beginning of a log and never more than that.
 """
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_right
 from typing import NamedTuple
 from zlib import crc32
 
@@ -32,6 +50,8 @@ FORMAT = 1
 _START = b'{"seq":'
 _KEY = b',"crc":"'
 _END = b'"}'
+_HEAD = re.compile(re.escape(_START))
+_TAIL = re.compile(rb',"crc":"[0-9a-f]{8}"\}')
 _TRAILER = len(_KEY) + 8 + len(_END)
 _WORK = b',"work":'
 """In JSON a quote inside a string is escaped: where these bytes stand, they are a key."""
@@ -95,6 +115,24 @@ def skim(raw: bytes) -> Glimpse | Line | None:
     except (AttributeError, KeyError, TypeError, ValueError):
         pass
     return decode(raw)
+
+
+def rescue(raw: bytes) -> list[bytes]:
+    """The intact lines in bytes that are not one themselves, as when the newline between two lines was hit."""
+    found: list[bytes] = []
+    ends = [match.end() for match in _TAIL.finditer(raw)]
+    done = 0
+    for match in _HEAD.finditer(raw):
+        start = match.start()
+        if start < done:
+            continue
+        # Site metadata may hold an object that begins or ends like a line: the checksum knows.
+        for end in ends[bisect_right(ends, start) :]:
+            if decode(raw[start:end]) is not None:
+                found.append(raw[start:end])
+                done = end
+                break
+    return found
 
 
 def decode(raw: bytes) -> Line | None:

@@ -14,7 +14,7 @@ from pyroaring import BitMap64
 from crawler.disk import Disk
 from crawler.events import Voided
 from crawler.log import files
-from crawler.log.codec import decode, encode
+from crawler.log.codec import decode, encode, rescue
 from crawler.log.reader import LogDamaged, raw_lines, scan
 from crawler.stop import StorageFailed
 
@@ -65,15 +65,16 @@ def _mend(path: Path, private: Path) -> Salvage:
     voided: set[tuple[str, int]] = set()
     with mended.open("wb") as out:
         for _, raw, closed in raw_lines(path, 0):
-            line = decode(raw)
-            if line is None:
-                bad_bytes += len(raw) + closed
-                continue
-            kept += 1
-            seen.setdefault(line.log, BitMap64()).add(line.seq)
-            if isinstance(line.event, Voided):
-                voided.add((line.event.log, line.event.seq))
-            out.write(raw + b"\n")
+            intact = [raw] if decode(raw) else rescue(raw)
+            bad_bytes += len(raw) - sum(map(len, intact)) + (closed and not intact)
+            for piece in intact:
+                line = decode(piece)
+                assert line is not None
+                kept += 1
+                seen.setdefault(line.log, BitMap64()).add(line.seq)
+                if isinstance(line.event, Voided):
+                    voided.add((line.event.log, line.event.seq))
+                out.write(piece + b"\n")
         lost = [key for key in _missing(seen) if key not in voided]  # what an earlier repair voided is known
         # As in the writer: lines of our own go on in the only log, or under a new name.
         log = next(iter(seen)) if len(seen) == 1 else secrets.token_hex(6)

@@ -177,9 +177,9 @@ class Log:
 
     def _snapshot(self, offset: int, every: int) -> _Keep | None:
         """The state now, which is that of the log's first `offset` bytes, if a snapshot of it is due."""
-        if offset - self._snapshot_at < every or self.state.stale or self.nearly_full:
+        if offset - self._snapshot_at < every or self.nearly_full or (frozen := self.state.freeze()) is None:
             return None
-        return self.state.freeze(), offset, self._last | {self.id: self.next_seq - 1}
+        return frozen, offset, self._last | {self.id: self.next_seq - 1}
 
     def _keep(self, frozen: Frozen, offset: int, last: dict[str, int]) -> None:
         """In the log's thread, once what it stands for is durable: replace the snapshot, if there is room for one."""

@@ -36,7 +36,8 @@ def test_every_intact_line_survives_any_damage(tmp_path: Path) -> None:
             at = dice.randrange(len(bad))
             bad[at : at + dice.randrange(300)] = dice.randbytes(dice.randrange(60))
         path.write_bytes(bad)
-        intact = [raw for raw in bytes(bad).split(b"\n") if decode(raw)]
+        written = {raw[:-1] for raw in whole.splitlines(keepends=True)}
+        intact = sorted((raw for raw in written if raw in bad), key=bad.index)
         result = salvage(tmp_path)
         if result is None:
             continue
@@ -51,6 +52,36 @@ def test_every_intact_line_survives_any_damage(tmp_path: Path) -> None:
         assert len(list(scan(path))) == len(after)
         assert salvage(tmp_path) is None
     assert mended > 10
+
+
+def test_a_hit_newline_loses_no_line(tmp_path: Path) -> None:
+    """Where the newline between two lines is another byte, is gone or is many, both lines are kept; it is damage even
+    between the last two, where nothing intact comes after.
+    """
+    path = tmp_path / "log.jsonl"
+    raws = lines(A, 4)
+    for at in (1, 2, 3):
+        for filler in (b"x", b"", b"\x00" * 9, b'{"seq":', b'"}', b"\r"):
+            path.write_bytes(b"".join(raws[:at])[:-1] + filler + b"".join(raws[at:]))
+            with pytest.raises(LogDamaged) as caught:
+                replay(path)
+            assert caught.value.offset == len(b"".join(raws[: at - 1]))
+            result = salvage(tmp_path)
+            assert result is not None
+            assert (result.lines, result.lost, result.bad_bytes) == (4, 0, len(filler))
+            assert path.read_bytes() == b"".join(raws)
+
+
+def test_site_data_that_looks_like_a_line_is_no_line(tmp_path: Path) -> None:
+    """Metadata with objects that begin and end like lines neither hides a line from repair nor becomes one."""
+    path = tmp_path / "log.jsonl"
+    meant = {"a": {"seq": 1, "crc": "00000000"}, "b": [{"seq": 2}], "c": {"x": 1, "crc": "89abcdef"}}
+    odd = [encode(A, n, "t", Described(n, (Image(0, "u"),), meant)) for n in (1, 2, 3)]
+    path.write_bytes(odd[0][:-1] + b"?" + odd[1][:-1] + b"?" + odd[2] + lines(A, 4)[3])
+    result = salvage(tmp_path)
+    assert result is not None
+    assert (result.lines, result.lost, result.bad_bytes) == (4, 0, 2)
+    assert path.read_bytes() == b"".join([*odd, lines(A, 4)[3]])
 
 
 def test_what_was_lost_is_asked_for_again(tmp_path: Path) -> None:
