@@ -22,7 +22,7 @@ from crawler.log.settings import LogSettings
 from crawler.log.writer import Log
 from crawler.model import Description, Lane
 from crawler.progress import Snapshot
-from crawler.rules.replay import listed_events
+from crawler.rules.replay import State, listed_events
 from crawler.rules.settings import RetrySettings
 from crawler.sinks.folder import Folder
 from crawler.sinks.settings import OutputSettings
@@ -86,6 +86,11 @@ class Run:
     def census(self) -> Census | None:
         """What the counting pass found, once it is over."""
         return self._books.census
+
+    @property
+    def state(self) -> State | None:
+        """What the log adds up to, as this run has it in memory; None before the log was read."""
+        return None if self._books.log is None else self._books.log.state
 
     def drain(self, reason: str, code: int, text: str = "") -> None:
         """Admit nothing more, let what is on the wire finish, then end with `code`. The first reason stands."""
