@@ -4,6 +4,9 @@ Order of durability: write, fsync(file), rename, fsync(folder). The caller write
 A body that fits one buffer costs one thread hop in all; larger ones are appended a buffer at a time, so that memory
 does not know how long a body is. Measured (perf.md): a hop for each 64 KiB chunk costs half as much again as the
 whole fetch, one hop for each image is within the noise.
+
+After a write, fsync or rename that failed, nothing is known of what the disk holds, and the next fsync of the same
+folder, for another image, may lie: the sink takes nothing more, and the run stops.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import hashlib
 import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeVar
 
 import aiofiles
@@ -39,7 +43,8 @@ class Folder:
         self.disk = disk
         self.parts = root / ".crawl" / "parts"
         disk.make_folder(self.parts)
-        self._known: set[str] = set()
+        self.broken = ""
+        self._names: dict[str, _Names] = {}
 
     async def part(self, id: WorkId, page: Page) -> FolderPart:
         """The part for one image, with what an earlier run left of it if that can be trusted."""
@@ -60,11 +65,51 @@ class Folder:
     def place(self, source: Path, relative: str) -> None:
         """Give a durable file its final name, and make the name durable. Blocking."""
         target = self.root / relative
-        if target.parent.name not in self._known:
-            self.disk.make_folder(target.parent)
-            self._known.add(target.parent.name)
+        folder = target.parent
+        names = self._names.get(folder.name)
+        if names is None:
+            self.disk.make_folder(folder)
+            names = self._names.setdefault(folder.name, _Names())
         self.disk.replace(source, target)
-        self.disk.sync_folder(target.parent)
+        names.sync(lambda: self._sync(folder))
+
+    def _sync(self, folder: Path) -> None:
+        self.check()
+        try:
+            self.disk.sync_folder(folder)
+        except OSError as error:
+            self.broken = self.broken or (
+                f"{folder}: fsync failed: {error.strerror or error}. Stopping now; mend the disk under {self.root}, "
+                "then run the same command again."
+            )
+            raise
+
+    def check(self) -> None:
+        """Raises StorageFailed once anything has failed."""
+        if self.broken:
+            raise StorageFailed(self.broken)
+
+
+class _Names:
+    """Makes the names in one folder durable, one sync for all that were given before it began. Blocking."""
+
+    def __init__(self) -> None:
+        self._given = self._durable = 0
+        self._counting, self._syncing = Lock(), Lock()
+
+    def sync(self, sync_folder: Callable[[], None]) -> None:
+        """Called after a name was given; it is durable when this returns. Raises what `sync_folder` raises.
+
+        One at a time: a sync that was told of no fault, while another was told of one, may have lied.
+        """
+        with self._counting:
+            self._given += 1
+            mine = self._given
+        with self._syncing:
+            if self._durable < mine:
+                given = self._given
+                sync_folder()
+                self._durable = given
 
 
 class FolderPart:
@@ -173,6 +218,8 @@ class FolderPart:
 
     async def leave(self) -> None:
         """Leave what is there for another run, with the note by which it will be trusted; or nothing."""
+        if self._folder.broken:
+            return None
         self.pause()
         if self.held is None:
             return await self.drop()
@@ -202,10 +249,16 @@ class FolderPart:
         self._noted = False
 
     async def _hop(self, work: Callable[[], T]) -> T:
+        self._folder.check()
+        return await wrap(lambda: self._guarded(work))()
+
+    def _guarded(self, work: Callable[[], T]) -> T:
         try:
-            return await wrap(work)()
-        except OSError as error:
-            raise self._failed(error) from error
+            return work()
+        except OSError as error:  # in the thread: others are to know before they go on
+            failed = self._failed(error)
+            self._folder.broken = self._folder.broken or str(failed)
+            raise failed from error
 
     def _failed(self, error: OSError) -> StorageFailed:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -1,10 +1,12 @@
 """The folder sink: whole files under final names, or nothing."""
 
 import asyncio
+import errno
 import hashlib
 import os
+import queue
 import random
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -141,6 +143,84 @@ def test_a_disk_that_fails_stops_the_run(tmp_path: Path) -> None:
 
     run(work())
     assert finals(tmp_path) == []
+
+
+class Slow(Disk):
+    """Each sync of an image's folder waits for a word."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.words = 0, queue.Queue[OSError | None]()
+
+    def sync_folder(self, path: Path) -> None:
+        if path.parent.name != "images":
+            return
+        self.begun += 1
+        if error := self.words.get(timeout=5):
+            raise error
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    for _ in range(5000):
+        if condition():
+            return
+        await asyncio.sleep(0.001)
+    raise AssertionError("this should have come")
+
+
+async def kept(disk: Slow, folder: Folder, pages: int) -> list[asyncio.Future[str]]:
+    """Keep pages 1 to `pages` of a work while the sync for page 0 is on its way; what became of all."""
+
+    async def keep(page: int) -> str:
+        part = await folder.part(5, page)
+        await part.begin("https://i/x", "v")
+        await part.write(b"x" * 10)
+        return (await part.keep("png")).path
+
+    keeps = [asyncio.ensure_future(keep(0))]
+    await until(lambda: disk.begun == 1)
+    keeps += [asyncio.ensure_future(keep(page)) for page in range(1, pages + 1)]
+    await until(lambda: len(finals(folder.root)) > pages)
+    await asyncio.sleep(0.02)  # from the rename to the wait for the sync
+    disk.words.put(None)
+    await until(lambda: disk.begun == 2)
+    return keeps
+
+
+def test_names_of_one_folder_share_a_sync(tmp_path: Path) -> None:
+    """Names given while a sync of their folder is on its way need one more, together; none is safe before."""
+
+    async def work() -> None:
+        disk = Slow()
+        keeps = await kept(disk, Folder(tmp_path, disk), 3)
+        await keeps[0]
+        assert not any(keep.done() for keep in keeps[1:])
+        disk.words.put(None)
+        assert [await keep for keep in keeps] == [f"images/005/5_p{page}.png" for page in range(4)]
+        assert disk.begun == 2
+
+    run(work())
+
+
+def test_after_a_failed_sync_nothing_more_is_kept(tmp_path: Path) -> None:
+    """No name is said to be safe that waited for a sync that failed, or comes later: the next fsync may lie."""
+
+    async def work() -> None:
+        disk = Slow()
+        folder = Folder(tmp_path, disk)
+        keeps = await kept(disk, folder, 3)
+        disk.words.put(OSError(errno.EIO, "Input/output error"))
+        await keeps[0]
+        outcomes = await asyncio.gather(*keeps[1:], return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [StorageFailed] * 3
+        assert disk.begun == 2
+        other = await folder.part(6, 0)
+        await other.begin("https://i/x", "v")
+        with pytest.raises(StorageFailed, match="run the same command again"):
+            await other.keep("png")
+        await other.leave()
+
+    run(work())
 
 
 def test_a_planted_link_is_not_written_through(tmp_path: Path) -> None:
