@@ -59,16 +59,19 @@ def unpack(data: bytes) -> Frozen:
         at = end
     if at != len(data):
         raise ValueError("the last part is cut off")
-    rest = iter(parts)
-    head = orjson.loads(next(rest, b""))
-    maps = {name: {key: BitMap64.deserialize(next(rest)) for key in head[name]} for name in _MAPS}
+    parts.reverse()
+    head = orjson.loads(parts.pop())
+    maps = {name: {key: BitMap64.deserialize(parts.pop()) for key in head[name]} for name in _MAPS}
+    unfinished = [_unfinished(row, head["logs"]) for part in reversed(parts) for row in orjson.loads(part)]
+    if len(unfinished) != head["unfinished"]:
+        raise ValueError("not all works are there")
     opened, closed = head["opened"], head["closed"]
     return Frozen(
         maps["done"][""],
         maps["gone"],
         maps["lists"],
         maps["voided"],
-        [_unfinished(row, head["logs"]) for part in rest for row in orjson.loads(part)],
+        unfinished,
         head["images"],
         head["bytes"],
         head["qualities"],
@@ -96,7 +99,7 @@ def _parts(frozen: Frozen) -> Iterator[bytes]:
     head["closed"] = None if frozen.closed is None else (frozen.closed[0], asdict(frozen.closed[1]))
     head["throttled"] = {host: (moment, asdict(event)) for host, (moment, event) in frozen.throttled.items()}
     head["failures"] = [(moment, asdict(event)) for moment, event in frozen.failures.items()]
-    head["logs"] = logs
+    head["logs"], head["unfinished"] = logs, len(frozen.unfinished)
     yield _json(head)
     for bitmaps in maps.values():
         for bitmap in bitmaps.values():
