@@ -23,7 +23,9 @@ COMMANDS = {
     "status": "counts, rate and failures of a run, from its log",
     "tail": "the log of a run, for humans",
     "verify": "every file of a run against its log, offline",
+    "export": "the files as a data set: webdataset, parquet, imagefolder, pairs",
     "origin": "serve the stand-in site, with faults if you like",
+    "simulate": "a crawl in made-up time, with kills and power cuts from a seed",
     "tune": "how many connections are worth it, against a host of your own",
     "config": "the effective settings and where each came from",
 }

@@ -1,0 +1,1 @@
+"""From a folder of files to data sets: reads the log and the files, and never changes them."""

@@ -1,0 +1,91 @@
+"""What an export is told, and what its writers work with."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from crawler.dataset.bodies import Bodies, Body, Need, Wanted
+from crawler.dataset.columns import Row, row_of
+from crawler.dataset.derive import Recipe
+from crawler.dataset.index import Index
+from crawler.dataset.manifest import Manifest
+from crawler.dataset.splits import DEFAULT
+from crawler.dataset.where import Where
+from crawler.disk import Disk
+
+Format = Literal["webdataset", "parquet", "imagefolder", "pairs"]
+FORMATS: tuple[Format, ...] = ("webdataset", "parquet", "imagefolder", "pairs")
+Layout = Literal["folders", "shards", "none"]
+LAYOUTS: tuple[Layout, ...] = ("folders", "shards", "none")
+UNSOUND = ("missing", "changed", "unreadable", "undecodable")
+"""Reasons for leaving an image out that say something is wrong with its file."""
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to export and how. `shard_bytes` bounds a shard; `jobs` 0 means one a core; see `crawler export --help`."""
+
+    to: Format
+    where: tuple[str, ...] = ()
+    splits: tuple[tuple[str, float], ...] = DEFAULT
+    shard_bytes: int = 256_000_000
+    resize: Recipe | None = None
+    images: bool = False
+    copy: bool = False
+    pairs: Path | None = None
+    layout: Layout = "folders"
+    table: bool = False
+    jobs: int = 0
+    replace: bool = False
+
+
+@dataclass(slots=True)
+class Job:
+    """What a format's writer works with. `tell` is told images and bytes gone through so far."""
+
+    directory: Path
+    options: Options
+    index: Index
+    manifest: Manifest
+    disk: Disk
+    where: Where
+    stack: ExitStack
+    left: Counter[str] = field(default_factory=Counter[str])
+    progress: Progress | None = None
+    gone_through: list[int] = field(default_factory=lambda: [0, 0])
+
+    def bodies(self, need: Need) -> Bodies:
+        """A reader of files, closed with the job."""
+        return self.stack.enter_context(Bodies(self.directory, need, self.options.resize, self.options.jobs))
+
+    def rows(self) -> Iterator[Row]:
+        """Every image that the filters let through, in order."""
+        for item in self.index.items():
+            row = row_of(item, self.options.splits)
+            if self.where(row.values):
+                yield row
+            else:
+                self.left["where"] += 1
+
+    def tell(self, size: int) -> None:
+        """One more image is gone through."""
+        self.gone_through[0] += 1
+        self.gone_through[1] += size
+        if self.progress is not None:
+            self.progress(*self.gone_through)
+
+
+def wanted(row: Row) -> Wanted:
+    """The file of a row."""
+    return Wanted(row.values["path"], row.values["bytes"], row.values["sha256"])
+
+
+def told(row: Row, body: Body) -> dict[str, Any]:
+    """The columns of a row, with those of the resized image if there is one."""
+    return dict(row.values) | (body.derived.values() if body.derived is not None else {})

@@ -1,0 +1,109 @@
+"""The formats of single images: webdataset, parquet, imagefolder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from crawler.dataset.bodies import Body, Left, Need
+from crawler.dataset.columns import COLUMNS, DERIVED, Row
+from crawler.dataset.folders import Folder
+from crawler.dataset.job import Job, Options, told, wanted
+from crawler.dataset.parquet import ParquetShard, Table
+from crawler.dataset.shards import Series, series
+from crawler.dataset.webdataset import TarShard
+
+ROW_BYTES = 1_024
+"""What a row is taken to need beside its image when a shard's size is planned."""
+
+
+def webdataset(job: Job) -> None:
+    """Tars of the images' bytes and their columns."""
+    options = job.options
+    parts = series(job.manifest, options.splits, "tar", options.shard_bytes, TarShard)
+
+    def sample(row: Row, body: Body) -> Any:
+        assert body.data is not None
+        return row.key, ((_ext(job, row), body.data),), told(row, body)
+
+    _into_shards(job, parts, "bytes", sample)
+
+
+class Parquet:
+    """Parquet files with a row an image. Raises Refused without pyarrow."""
+
+    def __init__(self, options: Options) -> None:
+        Table((), words=False, images=False)  # a package that is missing is told before anything is read
+        self._images = options.images
+
+    def __call__(self, job: Job) -> None:
+        options = job.options
+        columns = [*COLUMNS, *(DERIVED if options.resize is not None else ())]
+        table = Table(columns, words=job.index.textual(), images=self._images)
+        parts = series(
+            job.manifest, options.splits, "parquet", options.shard_bytes, lambda file: ParquetShard(table, file)
+        )
+        self._write(job, parts)
+
+    def _write(self, job: Job, parts: Mapping[str, Series]) -> None:
+        need: Need = "bytes" if self._images else "check" if job.options.resize is not None else "presence"
+        _into_shards(job, parts, need, lambda row, body: (told(row, body), body.data, f"{row.key}.{_ext(job, row)}"))
+
+
+def imagefolder(job: Job) -> None:
+    """A folder of images for each split, and a metadata.jsonl in it, as Hugging Face reads it."""
+    options = job.options
+    parts = {
+        name: Folder(job.manifest, job.disk, name, source=job.directory, copy=options.copy)
+        for name, _ in options.splits
+    }
+
+    def rows() -> Iterator[Row]:
+        for row in job.rows():
+            if parts[row.split].finished:
+                continue
+            if row.page == "zip":  # its reader would unpack it
+                parts[row.split].leave("not_a_picture")
+                continue
+            yield row
+
+    need: Need = "bytes" if options.resize is not None else "check"
+    try:
+        for row, (got,) in job.bodies(need).load((row, (wanted(row),)) for row in rows()):
+            part = parts[row.split]
+            if isinstance(got, Left):
+                part.leave(got.why)
+            else:
+                folder = row.values["path"].split("/")[-2]
+                name = f"images/{folder}/{row.key}.{_ext(job, row)}"
+                part.put(name, row.values["path"], got)
+                part.row({"file_name": name} | told(row, got))
+            job.tell(row.values["bytes"])
+        for part in parts.values():
+            job.left += part.end()
+    finally:
+        for part in parts.values():
+            part.drop()
+
+
+def _into_shards(job: Job, parts: Mapping[str, Series], need: Need, sample: Callable[[Row, Body], Any]) -> None:
+    def rows() -> Iterator[Row]:
+        return (row for row in job.rows() if not parts[row.split].finished((row.id, row.page)))
+
+    try:
+        for row, (got,) in job.bodies(need).load((row, (wanted(row),)) for row in rows()):
+            place = (row.id, row.page)
+            if isinstance(got, Left):
+                parts[row.split].leave(place, got.why)
+            else:
+                parts[row.split].add(place, sample(row, got), ROW_BYTES + len(got.data or b""))
+            job.tell(row.values["bytes"])
+        for part in parts.values():
+            job.left += part.end()
+    finally:
+        for part in parts.values():
+            part.drop()
+
+
+def _ext(job: Job, row: Row) -> str:
+    return row.ext if job.options.resize is None else job.options.resize.ext
