@@ -22,6 +22,7 @@ COMMANDS = {
     "run": "the main job; run again to go on",
     "status": "counts, rate and failures of a run, from its log",
     "tail": "the log of a run, for humans",
+    "report": "one HTML page with plots on what was asked and got",
     "verify": "every file of a run against its log, offline",
     "export": "the files as a data set: webdataset, parquet, imagefolder, pairs",
     "origin": "serve the stand-in site, with faults if you like",

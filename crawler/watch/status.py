@@ -15,7 +15,7 @@ from rich.text import Text
 
 from crawler.events import Closed, Described, Failed, Gone, Opened, Stored
 from crawler.log.codec import decode
-from crawler.log.reader import replay
+from crawler.log.reader import LogDamaged, replay
 from crawler.progress import Rates, Snapshot, time_left
 from crawler.rules.replay import State, Totals
 from crawler.watch.follow import last_lines
@@ -30,6 +30,7 @@ from crawler.words import (
     duration,
     number,
     per_second,
+    plural,
     seconds_of,
     size,
     tell,
@@ -71,9 +72,16 @@ class Status:
 
 
 def read_status(path: Path) -> Status:
-    """Reads the log at `path`. Raises OSError, LogDamaged (a torn tail is silent: it may be a write under way)."""
+    """Reads the log at `path`, or its snapshot and what came after; damage before that is not met here.
+
+    Raises OSError, LogDamaged (a torn tail is silent: it may be a write under way).
+    """
     running = is_running(path.parent)
-    state = replay(path)
+    try:
+        state = replay(path)
+    except LogDamaged:
+        # A log that a run cuts and goes on with in this very moment is read half before and half after: look again.
+        state = replay(path)
     now = time.time()
     return Status(path.parent, now, state, state.totals(state.listed()), pace(path, now if running else None), running)
 
@@ -130,6 +138,7 @@ def status_json(status: Status) -> dict[str, Any]:
         "images": totals.images,
         "bytes": totals.bytes,
         "expected_images": totals.expected_images,
+        "changed": totals.changed,
         "failed_images": totals.failed_images_permanent + totals.failed_images_temporary,
         "reasons": dict(totals.reasons),
         "qualities": dict(totals.qualities),
@@ -211,6 +220,8 @@ def _speed(status: Status) -> Iterator[Text]:
     lost = totals.failed_images_permanent + totals.failed_images_temporary
     if lost:
         yield _row("", f"{count(lost)} failed", f", {count(totals.failed_images_permanent)} of them for good")
+    if totals.changed:
+        yield _row("", f"{plural(totals.changed, 'work')} edited since", ", the old files are in .crawl/replaced")
     over = f", over {duration(speed.over_s)}" if speed.over_s >= 1 else ""
     said = f"{number(speed.works_min)} works/min, {number(speed.images_s)} images/s, {size(speed.bytes_s)}/s"
     yield _row("speed", said, over if status.running else f"{over} when it last ran")
