@@ -98,15 +98,14 @@ def skim(raw: bytes) -> Glimpse | Line | None:
     if raw[-_TRAILER:] != b',"crc":"%08x"}' % crc32(body) or raw[:7] != _START:
         return None
     at = body.find(_EVENT, 8, 80) + len(_EVENT)
-    kind = body[at : at + 10]
     try:
-        if kind == b'stored","l':
+        if body.startswith(b'stored","log":', at):
             fields = orjson.loads(raw)
             if len(fields) == _STORED_KEYS:
                 log, seq, t = fields["log"], fields["seq"], fields["t"]
                 if type(seq) is int and seq >= 1 and type(log) is str and type(t) is str:
                     return Glimpse(log, seq, t, fields["id"], None, fields["page"], fields["bytes"], fields["quality"])
-        elif kind == b'described"':
+        elif body.startswith(b'described","log":', at):
             fields = orjson.loads(body[: body.index(_WORK)] + b"}")
             if len(fields) == _DESCRIBED_KEYS:
                 log, seq, t = fields["log"], fields["seq"], fields["t"]

@@ -1,5 +1,6 @@
 """Laws of `crawler status`: it reads the log alone, and the works always add up."""
 
+import asyncio
 import fcntl
 import json
 import os
@@ -10,7 +11,13 @@ from hypothesis import given, settings
 from loglines import EVERY, FAILED, IDS, OPENED, lines, stored, stories
 
 from crawler.cli.main import main
+from crawler.disk import Disk
 from crawler.events import Event, Gone, Throttled
+from crawler.log import reader
+from crawler.log.reader import LogDamaged, fold
+from crawler.log.settings import LogSettings
+from crawler.log.writer import Log
+from crawler.rules.replay import State
 
 
 def log(directory: Path, body: bytes) -> Path:
@@ -94,6 +101,46 @@ def test_damage_is_refused_with_its_place(tmp_path: Path, capsys: pytest.Capture
     directory = log(tmp_path / "run", good[0] + b"x" + good[1] + good[2])
     assert main(["status", str(directory)]) == 7
     assert f"byte {len(good[0])}" in capsys.readouterr().err
+
+
+def test_only_what_came_after_the_snapshot_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With a snapshot, what it stands for is not read again; without it the answer is the same; nothing is written."""
+    directory = log(tmp_path / "run", b"".join(lines(*EVERY)))
+
+    async def keep() -> None:
+        kept = await Log.open(directory, LogSettings(), Disk(sync=False))
+        kept.note(Gone(7, "not_found"))
+        await kept.close()
+
+    asyncio.run(keep())
+    path = directory / "log.jsonl"
+    size = path.stat().st_size
+    with path.open("ab") as file:
+        file.write(lines(*EVERY, Gone(7, "not_found"), Gone(8, "not_found"))[-1])
+    assert fold(path).start == size
+    before = sorted((p.name, p.stat().st_mtime_ns) for p in directory.rglob("*"))
+    first = status(directory, capsys)
+    assert before == sorted((p.name, p.stat().st_mtime_ns) for p in directory.rglob("*"))
+    (directory / ".crawl" / "snapshot").unlink()
+    assert status(directory, capsys) == first
+
+
+def test_a_log_that_is_healed_meanwhile_is_looked_at_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A log read half before and half after a run mended its end seems damaged once, not twice."""
+    directory = log(tmp_path / "run", b"".join(lines(*EVERY)))
+    looks: list[Path] = []
+
+    def replay(path: Path) -> State:
+        looks.append(path)
+        if len(looks) == 1:
+            raise LogDamaged(path, 7, "seen in passing")
+        return reader.replay(path)
+
+    monkeypatch.setattr("crawler.watch.status.replay", replay)
+    assert status(directory, capsys)["listed"] == IDS
+    assert len(looks) == 2
 
 
 def test_no_log_is_a_mistake_with_a_hint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,7 +23,7 @@ from crawler.events import (
     Throttled,
     Voided,
 )
-from crawler.log.codec import decode, encode
+from crawler.log.codec import Glimpse, decode, encode, rescue, skim
 from crawler.model import Image
 
 LOG = "0123456789ab"
@@ -114,6 +114,22 @@ def test_nesting_without_end_is_cut_off() -> None:
     assert line.event.work["y"] == "kept"
 
 
+@settings(deadline=None, max_examples=300)
+@given(an_event, st.integers(1, 2**62))
+def test_a_skimmed_line_says_the_same(event: Event, seq: int) -> None:
+    """What is read of a line in haste is what is read with care; of other bytes nothing is."""
+    raw = encode(LOG, seq, T, event)[:-1]
+    line, seen = decode(raw), skim(raw)
+    assert line is not None
+    if isinstance(event, Described):
+        assert seen == Glimpse(LOG, seq, T, event.id, event.images)
+    elif isinstance(event, Stored):
+        assert seen == Glimpse(LOG, seq, T, event.id, None, event.page, event.bytes, event.quality)
+    else:
+        assert seen == line
+    assert skim(raw[:-1]) is skim(raw + b" ") is skim(b"") is None
+
+
 @settings(deadline=None, max_examples=60)
 @given(an_event, st.integers(0, 2**32))
 def test_a_touched_line_is_no_line(event: Event, seed: int) -> None:
@@ -132,7 +148,7 @@ def test_a_touched_line_is_no_line(event: Event, seed: int) -> None:
             case _:
                 del bad[: 1 + dice.randrange(len(bad))]
         if bytes(bad) != raw:
-            assert decode(bytes(bad)) is None
+            assert decode(bytes(bad)) is skim(bytes(bad)) is None
     assert decode(raw + b"\n\n") is decode(raw + raw) is decode(b" " + raw) is decode(raw + b" ") is None
 
 
@@ -163,6 +179,7 @@ def signed(body: bytes) -> bytes:
 def test_a_right_checksum_is_not_enough(body: bytes) -> None:
     """Bytes that are no object, lack the envelope or a key of their event are not a line, whatever their checksum."""
     assert decode(signed(body)) is None
+    assert skim(signed(body)[:-1]) is None
 
 
 def test_a_line_of_a_later_version_is_intact() -> None:
@@ -175,3 +192,32 @@ def test_a_line_of_a_later_version_is_intact() -> None:
 def test_orjson_reads_what_we_write() -> None:
     """The line stays one JSON object for any reader."""
     assert orjson.loads(encode(LOG, 1, T, Gone(1, "filtered", "ai")))["rule"] == "ai"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"seq":1,"t":"x","event":"described","log":"a","work":{"x":1},"id":5,"images":[]',
+        b'{"seq":1,"t":"x","event":"described","log":"a","id":5,"images":[],"new":2,"work":{"x":1}',
+        b'{"seq":1,"t":"x","event":"described","log":"a","id":5,"images":[{"page":0,"url":"u","work":{"y":1}}],"work":{}',
+        b'{"seq":1,"t":"x","event":"described" ,"log":"a","id":5,"images":[],"work":{"x":1}',
+        b'{"seq":1,"t":"\\"event\\":\\"stored\\"","event":"gone","log":"a","id":5,"reason":"x"',
+        b'{"seq":1,"t":"x","event":"stored","log":"a","id":5,"page":0,"path":"p","bytes":1,"sha256":"s","mime":"m",'
+        b'"width":1,"height":1,"quality":"q","url":"u","new":1',
+    ],
+)
+def test_a_line_that_looks_otherwise_is_read_in_full(body: bytes) -> None:
+    """Keys in another order, more keys, blanks: whatever another program wrote is decoded, not skimmed."""
+    raw = signed(body)[:-1]
+    line = skim(raw)
+    assert line == decode(raw) is not None
+    assert not isinstance(line, Glimpse)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(an_event, min_size=1, max_size=4), st.binary(max_size=9))
+def test_lines_that_ran_together_are_told_apart(events: list[Event], between: bytes) -> None:
+    """Intact lines are found among any bytes that are none."""
+    lines = [encode(LOG, n, T, event)[:-1] for n, event in enumerate(events, 1)]
+    assert rescue(between + between.join(lines) + between) == lines
+    assert rescue(b"".join(line[:-1] for line in lines)) == []

@@ -1,11 +1,13 @@
 """Reading a log from disk: cut anywhere it heals, damaged anywhere it says where, and nothing wrong is ever read."""
 
 import random
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyroaring import BitMap64
 
 from crawler.events import Described, Event, Failed, Gone, Line, Opened, Stored, Voided
 from crawler.log import reader
@@ -214,3 +216,35 @@ def test_a_log_of_version_1_is_read_for_ever() -> None:
     lines: list[Line] = [line for _, line in scan(SAMPLES / "v1.jsonl")]
     assert [line.seq for line in lines] == list(range(1, len(lines) + 1))
     assert sum(line.event is None for line in lines) == 1
+
+
+def test_a_log_of_version_1_that_was_asked_again_is_read_for_ever(tmp_path: Path) -> None:
+    """The second sample has every kind of line, a re-check, a repair and two logs in one. Never change the sample."""
+    path = tmp_path / "log.jsonl"
+    path.write_bytes((SAMPLES / "v1-recheck.jsonl").read_bytes())
+    lines: list[Line] = [line for _, line in scan(path)]
+    kinds = Counter(line.event.event for line in lines if line.event)
+    assert kinds == {
+        "opened": 3,
+        "listed": 1,
+        "described": 4,
+        "stored": 7,
+        "gone": 6,
+        "failed": 3,
+        "voided": 7,
+        "throttled": 1,
+        "closed": 2,
+    }
+    state = replay(path)
+    totals = state.totals(BitMap64(range(201, 207)))
+    assert (totals.listed, totals.done, totals.gone, totals.failed, totals.pending) == (6, 3, 3, 0, 0)
+    assert (totals.images, totals.bytes) == (6, 1000 + 2001 + 2002 + 1003 + 1005 + 777)
+    assert totals.reasons == {"filtered": 1, "not_found": 1, "purged": 1}
+    assert totals.qualities == {"original": 5, "regular": 1}
+    assert totals.changed == 1
+    totals = state.totals()
+    assert (totals.listed, totals.done, totals.gone, totals.failed, totals.pending) == (4, 1, 1, 1, 1)
+    assert (totals.reasons, totals.failed_images_permanent) == ({"not_found": 1, "too_large": 1}, 1)
+    assert state.todo("0d00000000000000") is not None
+    assert state.throttled["api.example"].rate == 0.6
+    assert state.source == {"path": ["a.txt", "b.txt"], "digest": "d2", "ids": 4}
