@@ -45,6 +45,7 @@ class Folder:
         disk.make_folder(self.parts)
         self.broken = ""
         self._names: dict[str, _Names] = {}
+        self._making = Lock()
 
     async def part(self, id: WorkId, page: Page) -> FolderPart:
         """The part for one image, with what an earlier run left of it if that can be trusted."""
@@ -66,21 +67,27 @@ class Folder:
         """Give a durable file its final name, and make the name durable. Blocking."""
         target = self.root / relative
         folder = target.parent
-        names = self._names.get(folder.name)
-        if names is None:
-            self.disk.make_folder(folder)
-            names = self._names.setdefault(folder.name, _Names())
+        names = self._names.get(folder.name) or self._make(folder)
         self.disk.replace(source, target)
-        names.sync(lambda: self._sync(folder))
+        names.sync(lambda: self._durably(self.disk.sync_folder, folder))
 
-    def _sync(self, folder: Path) -> None:
+    def _make(self, folder: Path) -> _Names:
+        with self._making:
+            names = self._names.get(folder.name)
+            if names is None:
+                self._durably(self.disk.make_folder, folder)
+                names = self._names[folder.name] = _Names()
+            return names
+
+    def _durably(self, step: Callable[[Path], None], folder: Path) -> None:
+        """A step that syncs a folder: a fault is known to all before anybody else may try."""
         self.check()
         try:
-            self.disk.sync_folder(folder)
+            step(folder)
         except OSError as error:
             self.broken = self.broken or (
-                f"{folder}: fsync failed: {error.strerror or error}. Stopping now; mend the disk under {self.root}, "
-                "then run the same command again."
+                f"{folder}: could not be made durable: {error.strerror or error}. Stopping now; make room or mend the "
+                f"disk under {self.root}, then run the same command again."
             )
             raise
 
