@@ -16,6 +16,7 @@ from crawler.cli.errors import ConfigError
 from crawler.cli.loading import Loaded
 from crawler.cli.talk import Talk
 from crawler.disk import Disk
+from crawler.engine.recheck import Recheck
 from crawler.engine.run import Attendant, Outcome, Rooms, Run
 from crawler.failpoints import VARIABLE, FailingDisk
 from crawler.model import Absent, Description, Work
@@ -54,8 +55,8 @@ def build_site(loaded: Loaded) -> tuple[Site, Callable[[Item], Description | Non
         raise ConfigError([f"site.session_file: {error}"]) from None
 
 
-def build_run(loaded: Loaded, talk: Talk) -> Run:
-    """The run that these settings describe."""
+def build_run(loaded: Loaded, talk: Talk, disk: Disk | None = None, recheck: Recheck | None = None) -> Run:
+    """The run that these settings describe; a simulation brings a disk of its own."""
     settings = loaded.settings
     site, describe_url = build_site(loaded)
 
@@ -71,8 +72,9 @@ def build_run(loaded: Loaded, talk: Talk) -> Run:
         log=settings.log,
         quality=settings.site.quality if settings.site.name == "pixiv" else "original",
         digest=settings_digest(settings),
+        recheck=recheck,
     )
-    return Run(rooms, site, source, describe_url, talk.counted, build_disk(settings))
+    return Run(rooms, site, source, describe_url, talk.counted, disk or build_disk(settings))
 
 
 def build_disk(settings: Settings) -> Disk:

@@ -6,29 +6,40 @@ import argparse
 import asyncio
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from crawler.cli.flags import add_setting_flags, flag_values
 from crawler.cli.loading import Loaded, load, unbounded_session
+from crawler.cli.rechecking import add_recheck_flags, recheck_of, would_ask_again
 from crawler.cli.talk import Talk
+
+if TYPE_CHECKING:
+    from crawler.engine.recheck import Recheck
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `run`."""
     add_setting_flags(parser)
+    add_recheck_flags(parser)
     parser.add_argument("--dry-run", action="store_true", help="say what would run, ask nothing (= crawler plan)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Exit codes as in design.md 1.1."""
+    recheck = recheck_of(args)
     if args.dry_run:
         from crawler.cli import plan
 
-        return plan.run(args)
+        code = plan.run(args)
+        if recheck is not None and code == 0:
+            loaded = load(Path(args.config) if args.config else None, flag_values(args), os.environ)
+            print(f"recheck   {would_ask_again(loaded, recheck):,} works would be asked again")
+        return code
     loaded = load(Path(args.config) if args.config else None, flag_values(args), os.environ)
-    return execute(loaded, Talk(quiet=args.quiet), args.config or "CONFIG")
+    return execute(loaded, Talk(quiet=args.quiet), args.config or "CONFIG", recheck)
 
 
-def execute(loaded: Loaded, talk: Talk, config: str) -> int:
+def execute(loaded: Loaded, talk: Talk, config: str, recheck: Recheck | None = None) -> int:
     """Run with a display as configured, then say how it ended; the exit code. `config` is what `run` was given."""
     from crawler.cli.assembly import build_run, conduct, open_page
     from crawler.engine.run import Attendant, Pull
@@ -51,7 +62,7 @@ def execute(loaded: Loaded, talk: Talk, config: str) -> int:
     attendants: list[Attendant] = [status] if talk.quiet else [screen, status]
     if ui.page_port:
         attendants.append(open_page(loaded, talk).attend)
-    outcome = conduct(build_run(loaded, talk), talk, attendants)
+    outcome = conduct(build_run(loaded, talk, recheck=recheck), talk, attendants)
     if isinstance(outcome, int):
         talk.warn("Stopped at once; what was in flight is fetched again by the next run.")
         return outcome

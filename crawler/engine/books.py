@@ -103,7 +103,12 @@ class Books:
     def verdict(self) -> tuple[int, str]:
         """Exit code and reason of a run that came to its end."""
         totals = self.totals(fresh=True)
-        if totals.failed_images_temporary or totals.failed_works_temporary or totals.pending:
+        if (
+            totals.failed_images_temporary
+            or totals.failed_works_temporary
+            or totals.pending
+            or self.counters.unanswered
+        ):
             return 4, "finished"
         if totals.failed_images_permanent or totals.failed_works_permanent:
             return 3, "finished"

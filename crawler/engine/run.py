@@ -13,11 +13,13 @@ from typing import Any
 from crawler import __version__
 from crawler.disk import Disk
 from crawler.engine.books import Books, Outcome, Pull
+from crawler.engine.recheck import Again, Recheck
 from crawler.engine.settings import LimitsSettings
 from crawler.engine.work import Tools, crawl
 from crawler.events import Opened, Throttled
 from crawler.fetch.door import Door
 from crawler.fetch.settings import HostLimits, NetworkSettings
+from crawler.log.files import LOG
 from crawler.log.settings import LogSettings
 from crawler.log.writer import Log
 from crawler.model import Description, Lane
@@ -26,6 +28,7 @@ from crawler.rules.replay import State, listed_events
 from crawler.rules.settings import RetrySettings
 from crawler.sinks.folder import Folder
 from crawler.sinks.settings import OutputSettings
+from crawler.sinks.sink import Sink
 from crawler.sites.site import Site
 from crawler.sources.lines import SourceError
 from crawler.sources.source import Census, Item, Source
@@ -50,6 +53,7 @@ class Rooms:
     source_path: str | tuple[str, ...]
     quality: str
     digest: str
+    recheck: Recheck | None = None
 
 
 class Run:
@@ -117,11 +121,17 @@ class Run:
             books.phase = "counting"
             source = await self._open_source(self._root / ".crawl")
             census = books.census = await source.count()
-            self._counted(census, books.totals(fresh=True).pending)
             if census.hopeless:
+                self._counted(census, 0)
                 return books.end(2, "source", "")
-            await self._note_opening(log, source, census)
-            code, reason, text = await self._crawl_all(log, source, attendants)
+            await self._note_opening(log, census)
+            again = Again(log, self._root / LOG, self._disk)
+            try:
+                await again.prepare(self._rooms.recheck, census.bitmap)
+                self._counted(census, books.totals(fresh=True).pending + again.settled())
+                code, reason, text = await self._crawl_all(source, again, attendants)
+            finally:
+                again.close()
             closing = books.closing(reason)
             outcome = books.end(code, reason, text)
             log.note(closing)
@@ -131,7 +141,7 @@ class Run:
             books.phase = "done"
             await log.close()
 
-    async def _note_opening(self, log: Log, source: Source, census: Census) -> None:
+    async def _note_opening(self, log: Log, census: Census) -> None:
         known = log.state.source
         if known is not None and known.get("digest") != census.digest:
             for part in listed_events(census.digest, census.bitmap):
@@ -141,9 +151,9 @@ class Run:
         log.note(Opened(log.id, LOG_FORMAT, __version__, origin, self._rooms.digest))
         await log.commit()
 
-    async def _crawl_all(self, log: Log, source: Source, attendants: Sequence[Attendant]) -> tuple[int, str, str]:
+    async def _crawl_all(self, source: Source, again: Again, attendants: Sequence[Attendant]) -> tuple[int, str, str]:
         done = asyncio.Event()
-        books = self._books
+        books, log = self._books, again.log
         sink = Folder(self._root, self._disk)
         lanes: dict[Lane, HostLimits] = {"api": self._rooms.limits.api, "images": self._rooms.limits.images}
         door = Door(
@@ -157,16 +167,24 @@ class Run:
         try:
             async with door, asyncio.TaskGroup() as group:
                 books.door = door
-                spawn = partial(self._spawn, group)
                 tools = Tools(
-                    self._site, door, sink, log, books.note, self._rooms.quality, self._stop, spawn, books.counters
+                    site=self._site,
+                    door=door,
+                    sink=sink,
+                    log=log,
+                    note=books.note,
+                    quality=self._rooms.quality,
+                    stop=self._stop,
+                    spawn=partial(self._spawn, group),
+                    counters=books.counters,
+                    rotten=again.rotten,
                 )
                 chores = (log.run(), self._deadline(), self._watch_room(sink))
                 helpers = [group.create_task(chore) for chore in chores]
                 watchers = [group.create_task(attend(attendant, self.snapshot, done)) for attendant in attendants]
                 books.phase = "crawling"
                 try:
-                    await self._feed(group, source, sink, tools)
+                    await self._feed(group, source, again, tools)
                 except SourceError as error:
                     self.drain("source", 2, str(error))
                 while self._works:
@@ -185,13 +203,13 @@ class Run:
             done.set()
         return books.stopped or (*books.verdict(), "")
 
-    async def _feed(self, group: asyncio.TaskGroup, source: Source, sink: Folder, tools: Tools) -> None:
+    async def _feed(self, group: asyncio.TaskGroup, source: Source, again: Again, tools: Tools) -> None:
         """Admit works one by one, never more than limits.works, never reading the source ahead."""
         slots = asyncio.Semaphore(self._rooms.limits.works)
         closing = group.create_task(self._gate.wait())
         for count, item in enumerate(source.items()):
-            todo = tools.log.state.todo(item.id)
-            if todo is None:
+            todo, asked_again = tools.log.state.todo(item.id), again.wants(item.id)
+            if todo is None and not asked_again:
                 if count % 256 == 0:
                     await asyncio.sleep(0)  # a long finished prefix must not hold the loop
                     if self._gate.closed:
@@ -205,12 +223,16 @@ class Run:
             else:
                 await slots.acquire()
             if not self._works:  # while there are any, `_watch_room` looks
-                self._check_room(sink)
+                self._check_room(tools.sink)
             if self._gate.closed:
                 break
             await tools.log.room()
             self._books.counters.in_flight += 1
-            task = group.create_task(crawl(item.id, todo, self._describe_url(item), tools))
+            given = self._describe_url(item)
+            life = (
+                again.look(item.id, given, tools) if todo is None or asked_again else crawl(item.id, todo, given, tools)
+            )
+            task = group.create_task(life)
             self._works.add(task)
             task.add_done_callback(lambda task: self._finished(task, slots))
             # Let it start: tasks that are ready run between two admissions, so the loop stays fair to downloads.
@@ -236,7 +258,7 @@ class Run:
                 self._check_room(sink)
             await asyncio.sleep(ROOM_EVERY_S)
 
-    def _check_room(self, sink: Folder) -> None:
+    def _check_room(self, sink: Sink) -> None:
         reserve = self._rooms.output.reserve_mb * 1_000_000
         free = sink.free_bytes()
         if free < reserve:

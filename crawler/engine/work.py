@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,8 @@ from crawler.fetch.door import Door
 from crawler.fetch.exchange import Had
 from crawler.log.writer import Log
 from crawler.model import Absent, Description, Failure, Image, Kind, WorkId
-from crawler.rules.replay import Todo
+from crawler.rules.media import Media
+from crawler.rules.totals import Todo
 from crawler.sinks.sink import Kept, Part, Sink
 from crawler.sites.site import Site
 from crawler.stop import Blocked, Draining, SessionRefused, Stop
@@ -24,17 +25,18 @@ BROKEN_FOR_GOOD = frozenset({Kind.NOT_FOUND, Kind.SERVER_ERROR, Kind.NOT_AN_IMAG
 
 @dataclass(slots=True)
 class Counters:
-    """What this run did, for snapshots."""
+    """What this run did, for snapshots. `unanswered`: works asked again that gave no answer for now."""
 
     images: int = 0
     bytes: int = 0
     works: int = 0
     in_flight: int = 0
+    unanswered: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What a work needs on its way."""
+    """What a work needs on its way. `rotten`: see Rotten."""
 
     site: Site
     door: Door
@@ -45,6 +47,12 @@ class Tools:
     stop: Callable[[Stop], None]
     spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
     counters: Counters
+    rotten: Rotten
+
+
+Rotten = Callable[[WorkId, "Misses", Tools], Awaitable[None]]
+"""What is done for a work of an earlier run of which no image that it lacked is there any more."""
+Misses = Sequence[tuple[Image, Failure]]
 
 
 async def crawl(id: WorkId, todo: Todo, given: Description | None, tools: Tools) -> None:
@@ -55,18 +63,12 @@ async def crawl(id: WorkId, todo: Todo, given: Description | None, tools: Tools)
     """
     try:
         images = todo.images
-        if images is None:
-            described = given or await describe(id, tools)
-            if described is None:
-                return
+        if images is not None:
+            await go_on(id, images, tools)
+        elif described := given or await describe(id, tools):
             if given is None:
                 tools.note(Described(id, described.images, described.metadata))
-            images = described.images
-        others = [tools.spawn(fetch(id, image, tools)) for image in images[1:]]
-        for image in images[:1]:
-            await fetch(id, image, tools)
-        for task in others:
-            await task
+            await fetch_all(id, described.images, lambda image, failure: note_miss(id, image, failure, tools), tools)
         await tools.log.room()
     except Draining:
         return
@@ -74,11 +76,34 @@ async def crawl(id: WorkId, todo: Todo, given: Description | None, tools: Tools)
         tools.stop(stop)
 
 
+async def go_on(id: WorkId, images: Sequence[Image], tools: Tools) -> None:
+    """Fetch what an earlier run left. URLs of then may be gone because the work was edited (pixiv.md 3.1)."""
+    misses: list[tuple[Image, Failure]] = []
+    await fetch_all(id, images, lambda image, failure: misses.append((image, failure)), tools)
+    left = tools.log.state.todo(id)
+    if left != Todo(tuple(images)) or any(failure.kind is not Kind.NOT_FOUND for _, failure in misses):
+        for image, failure in misses:
+            note_miss(id, image, failure, tools)
+    elif len(misses) == len(images):
+        await tools.rotten(id, misses, tools)
+    # Else the run drains: the next one tries all of them, and judges then.
+
+
 async def describe(id: WorkId, tools: Tools) -> Description | None:
     """Ask until the site has said all about a work. Notes `gone` or `failed` and returns None where there is nothing.
 
     Raises Draining.
     """
+    match await ask(id, tools):
+        case Described(images=images, work=work):
+            return Description(images, work)
+        case other:
+            tools.note(other)
+            return None
+
+
+async def ask(id: WorkId, tools: Tools) -> Described | Gone | Failed:
+    """What the site says of a work, as the line that would say so; nothing is noted. Raises Draining."""
     ask = tools.site.describe(id)
     while True:
         question = Question(ask)
@@ -86,43 +111,65 @@ async def describe(id: WorkId, tools: Tools) -> Description | None:
         match outcome if isinstance(outcome, Failure) else question.answer:
             case Failure() as failure:
                 heed(failure, id, tools)
-                tools.note(failed(id, None, failure))
-                return None
+                return failed(id, None, failure)
             case Absent() as absent:
-                tools.note(Gone(id, absent.reason, absent.rule))
-                return None
+                return Gone(id, absent.reason, absent.rule)
             case Description() as description:
-                return description
+                return Described(id, description.images, description.metadata)
             case None:
                 raise AssertionError("a question that was had has an answer")
             case follow_up:
                 ask = follow_up
 
 
-async def fetch(id: WorkId, image: Image, tools: Tools) -> None:
-    """Fetch and store one image, falling back to its smaller rendition when the original is broken for good."""
+async def fetch_all(
+    id: WorkId, images: Sequence[Image], missed: Callable[[Image, Failure], None], tools: Tools
+) -> None:
+    """Fetch and store images; `missed` is told of each that could not be had. A drain leaves the rest, quietly."""
+
+    async def one(image: Image) -> None:
+        failure = await fetch(id, image, tools)
+        if failure is not None:
+            missed(image, failure)
+
+    others = [tools.spawn(one(image)) for image in images[1:]]
+    for image in images[:1]:
+        await one(image)
+    for task in others:
+        await task
+
+
+async def fetch(id: WorkId, image: Image, tools: Tools) -> Failure | None:
+    """Fetch and store one image, falling back to its smaller rendition when the original is broken for good.
+
+    The Failure where there is none; None also when the run drains.
+    """
     try:
         failure = await fetch_as(id, image, image.url, tools.quality, tools)
         if failure is not None and failure.permanent and image.fallback and failure.kind in BROKEN_FOR_GOOD:
             second = await fetch_as(id, image, image.fallback, "regular", tools)
             # The original's failure is the one to tell of: it is why there is no image.
             failure = None if second is None else failure if second.permanent else second
-        if failure is None:
-            return
-        heed(failure, id, tools)
-        if isinstance(id, str) and failure.kind is Kind.NOT_FOUND:
-            # Of a plain URL nothing but the file was ever promised: it is gone as a whole, like a work.
-            tools.note(Gone(id, "not_found"))
-        else:
-            tools.note(failed(id, image, failure))
+        if failure is not None:
+            heed(failure, id, tools)
+        return failure
     except Draining:
-        return
+        return None
     except Blocked as stop:
         if isinstance(id, str):
             # One host of a list of many: its URLs wait for another run, the others go on.
-            tools.note(failed(id, image, Failure(Kind.RATE_LIMITED, str(stop))))
-        else:
-            tools.stop(stop)
+            return Failure(Kind.RATE_LIMITED, str(stop))
+        tools.stop(stop)
+        return None
+
+
+def note_miss(id: WorkId, image: Image, failure: Failure, tools: Tools) -> None:
+    """Note that an image could not be had."""
+    if isinstance(id, str) and failure.kind is Kind.NOT_FOUND:
+        # Of a plain URL nothing but the file was ever promised: it is gone as a whole, like a work.
+        tools.note(Gone(id, "not_found"))
+    else:
+        tools.note(failed(id, image, failure))
 
 
 async def fetch_as(id: WorkId, image: Image, url: str, quality: str, tools: Tools) -> Failure | None:
@@ -149,24 +196,27 @@ async def note_stored(
     """Make the bytes durable, then note the line."""
     media = download.media
     assert media is not None
-    kept: Kept = await part.keep(media.ext)
-    url, quality = had
-    tools.note(
-        Stored(
-            id=id,
-            page=image.page,
-            path=kept.path,
-            bytes=kept.bytes,
-            sha256=kept.sha256,
-            mime=media.mime,
-            width=media.width,
-            height=media.height,
-            quality=quality,
-            url=url,
-        )
-    )
+    kept = await part.keep(media.ext)
+    tools.note(stored(id, image, kept, media, had))
     tools.counters.images += 1
     tools.counters.bytes += kept.bytes
+
+
+def stored(id: WorkId, image: Image, kept: Kept, media: Media, had: tuple[str, str]) -> Stored:
+    """The `stored` line of a file; `had`: the URL it came from, and the quality that this is."""
+    url, quality = had
+    return Stored(
+        id=id,
+        page=image.page,
+        path=kept.path,
+        bytes=kept.bytes,
+        sha256=kept.sha256,
+        mime=media.mime,
+        width=media.width,
+        height=media.height,
+        quality=quality,
+        url=url,
+    )
 
 
 def failed(id: WorkId, image: Image | None, failure: Failure) -> Failed:

@@ -14,7 +14,8 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from crawler.events import Described, Event, Failed, Gone, Line, Stored, Voided
-from crawler.model import Image
+from crawler.model import Image, WorkId
+from crawler.rules.unfinished import Seen, Unfinished
 
 RECHECKED = "rechecked"
 """The reason of a `voided` line whose fact was asked for again and noted anew."""
@@ -37,10 +38,12 @@ def revise(before: Sequence[Line], answer: Described | Gone | Failed | Stored) -
 
     Described: pages of the same URL keep what is stored, others lose it; a newer upload date renews every page.
     Gone: in place of the older `gone`; a work that is whole stays done, for done is the stronger fact. Failed: for now,
-    nothing else; for good, in place of the older ones of the work. Stored, of site `urls`: in place of all.
+    nothing else; for good, in place of the older ones of the work. Stored, of site `urls`: in place of all
+    others, which have the same bytes.
     """
     gone, lost, stored = _of(before, Gone), _of(before, Failed), _of(before, Stored)
-    works_lost = [pair for pair in lost if pair[1].page is None]
+    # A plain URL is its one image.
+    works_lost = [pair for pair in lost if pair[1].page is None or isinstance(pair[1].id, str)]
     match answer:
         case Described():
             return _described(before, answer)
@@ -49,9 +52,7 @@ def revise(before: Sequence[Line], answer: Described | Gone | Failed | Stored) -
         case Failed():
             return Revision((answer, *(_void(works_lost, RECHECKED) if answer.permanent else ())))
         case Stored():
-            other = [event for _, event in stored if event.sha256 != answer.sha256]
-            voided = _void(stored, REPLACED if other else RECHECKED)
-            return Revision((answer, *voided, *_void([*gone, *lost], RECHECKED)), tuple(other))
+            return Revision((answer, *_void([*stored, *gone, *lost], RECHECKED)))
 
 
 def _described(before: Sequence[Line], answer: Described) -> Revision:
@@ -70,17 +71,20 @@ def _described(before: Sequence[Line], answer: Described) -> Revision:
     return Revision(tuple(events), tuple(event for _, event in out))
 
 
-def supersede(before: Sequence[Line]) -> tuple[Voided, ...]:
-    """The rest of a revision that was cut off after its new answer, by a crash: what that answer had to take away.
+def supersede(id: WorkId, entry: Unfinished) -> tuple[Voided, ...]:
+    """The rest of a revision that a crash cut off after its new answer: what that answer had to take away.
 
-    Which images would have stayed is not asked again: all that are older than the newest description go.
+    Which images would have stayed is not known here: where the answers differ, all that is older goes.
     """
-    described = sorted(_of(before, Described), key=lambda pair: _moment(pair[0]))
-    if len(described) < 2:
+    seen = sorted(fact for fact in entry.facts.values() if isinstance(fact, Seen))
+    if len(seen) < 2:
         return ()
-    newest = _moment(described[-1][0])
-    older = [pair for pair in (*_of(before, Stored), *_of(before, Failed)) if _moment(pair[0]) < newest]
-    return tuple(_void([*older, *described[:-1]], REPLACED))
+    last = seen[-1]
+    edited = not all(_alike(one.images, last.images) for one in seen)
+    older = [
+        key for key, fact in entry.facts.items() if fact.moment < last.moment and (edited or isinstance(fact, Seen))
+    ]
+    return tuple(Voided(*key, REPLACED if edited else RECHECKED, id) for key in older)
 
 
 def same_image(one: Image, other: Image) -> bool:

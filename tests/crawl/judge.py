@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,14 +86,29 @@ def status(root: Path) -> dict[str, Any]:
 
 
 def judge(world: Any, root: Path, ids: Iterable[int], *, session: bool = False, x_restrict: int = 0) -> Counter[str]:
-    """Everything that must hold once a crawl of `ids` is over; the outcomes it counted.
+    """Everything that must hold once a crawl of `ids` is over; the outcomes it counted."""
+    return judge_lines(world, root, lines(root), ids, session=session, x_restrict=x_restrict)
 
-    Each expected image is there byte for byte, under its name, with a line that says so, and nothing else is.
+
+def judge_lines(
+    world: Any,
+    root: Path,
+    standing: Iterable[dict[str, Any]],
+    ids: Iterable[int],
+    *,
+    session: bool = False,
+    x_restrict: int = 0,
+    beside: Set[str] = frozenset(),
+) -> Counter[str]:
+    """As `judge`, of the lines that stand.
+
+    Each expected image is there byte for byte, under its name, with a line that says so, and nothing else is, but for
+    the paths `beside`.
     """
     described: dict[int, dict[str, Any]] = {}
     stored: dict[tuple[int, Any], dict[str, Any]] = {}
     gone: dict[int, dict[str, Any]] = {}
-    for line in lines(root):
+    for line in standing:
         match line["event"]:
             case "described":
                 assert line["id"] not in described, "described twice"
@@ -131,7 +146,7 @@ def judge(world: Any, root: Path, ids: Iterable[int], *, session: bool = False, 
             assert line["path"] == f"images/{id % 1000:03d}/{stem}.{image.ext}"
             assert hashlib.sha256((root / line["path"]).read_bytes()).hexdigest() == image.sha256
             wanted.add(line["path"])
-    assert files(root) == wanted
+    assert files(root) - beside == wanted
     assert list((root / ".crawl" / "parts").iterdir()) == []
     return outcomes
 
