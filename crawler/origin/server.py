@@ -14,7 +14,7 @@ import ssl
 import tempfile
 import threading
 from collections import OrderedDict
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -38,8 +38,8 @@ ADDRESS = "127.0.0.1"
 class _Cache:
     """Painted images, the least recently used forgotten first."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, paint: Callable[[tuple[Any, ...]], bytes]) -> None:
+        self._paint = paint
         self._kept: OrderedDict[tuple[Any, ...], bytes] = OrderedDict()
         self._size = 0
 
@@ -47,7 +47,7 @@ class _Cache:
         """World.paint. On the loop and not in a thread: a millisecond, and a loop with a made-up clock can drive it."""
         found = self._kept.pop(recipe, None)
         if found is None:
-            found = self._world.paint(recipe)
+            found = self._paint(recipe)
             self._size += len(found)
         self._kept[recipe] = found
         while self._size > CACHE_BYTES:
@@ -81,7 +81,7 @@ class Origin:
     def __post_init__(self) -> None:
         self._profile = PROFILES[self.profile] if isinstance(self.profile, str) else self.profile
         self.world = World(self.seed, self.mix)
-        self._cache = _Cache(self.world)
+        self._cache = _Cache(lambda recipe: self.world.paint(recipe))
         self._api = Bucket(self.limits.api_rate, self.limits.api_bucket, self.limits.block_s)
         self._images = Bucket(self.limits.images_rate, self.limits.images_bucket, self.limits.block_s)
         self._open = contextlib.AsyncExitStack()
@@ -141,6 +141,8 @@ class Origin:
         try:
             response = await self._respond(request, asked, now)
             status = 0 if response is None else response.status
+        except ConnectionResetError:  # the client has gone
+            response = None
         finally:
             self.seen.left(host, status)
         # After a cut nothing can be sent; aiohttp still wants a response, and notices the closed connection itself.

@@ -99,20 +99,23 @@ class ForgetfulDisk(Disk):
     """See above. Everything under `root` at the start counts as durable.
 
     `kill_at`: the step (counted in `steps`) in which the process dies: before it, after it, or (a write) in its midst.
-    `room`: bytes that can still be written, None for no end. `bad_sync`: the next sync of a file fails with EIO.
+    `room`: bytes that can still be written, None for no end. `bad_sync_at`: from that step on the next sync of a file
+    fails with EIO. `failed_at`: when the process died, or first heard of an error, on the clock that is given.
     """
 
-    def __init__(self, root: Path, dice: Random, *, sync: bool = True) -> None:
+    def __init__(self, root: Path, dice: Random, clock: Callable[[], float], *, sync: bool = True) -> None:
         super().__init__(sync=sync)
         self.root = root
         self.dice = dice
+        self.clock = clock
+        self.failed_at = float("inf")
         self.dead = False
         self.steps = 0
         self.kill_at: int | None = None
         self.died_at = ""
         self.on_death: Callable[[], None] = lambda: None
         self.room: int | None = None
-        self.bad_sync = False
+        self.bad_sync_at: int | None = None
         self.placed: Callable[[Path], None] = lambda _: None
         self.adopt()
 
@@ -132,6 +135,7 @@ class ForgetfulDisk(Disk):
     def revive(self) -> None:
         """A new process: what the old one wrote is there, durable or not."""
         self.dead = False
+        self.failed_at = float("inf")
         self.kill_at = None
         self._open.clear()
 
@@ -140,6 +144,7 @@ class ForgetfulDisk(Disk):
         if not self.dead:
             self.dead = True
             self.died_at = step
+            self.failed_at = min(self.failed_at, self.clock())
             self.on_death()
 
     def cut_power(self, dice: Random) -> None:
@@ -189,7 +194,7 @@ class ForgetfulDisk(Disk):
             self.die(f"before {name}")
             raise Killed(self.died_at)
         if grows and self.room is not None and self.room <= 0:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), None if path is None else str(path))
+            raise self._error(errno.ENOSPC, path)
         return self.kill_at is not None and self.steps >= self.kill_at
 
     def _done(self, name: Step, dies: bool) -> None:
@@ -237,7 +242,7 @@ class ForgetfulDisk(Disk):
             self._open[descriptor].pending.append((end, bytes(data)))
         self._done("write", dies)
         if len(data) < len(whole):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise self._error(errno.ENOSPC)
 
     def truncate(self, descriptor: int, size: int) -> None:
         dies = self._step("truncate")
@@ -250,9 +255,9 @@ class ForgetfulDisk(Disk):
         if not self.synced:
             return
         dies = self._step("sync")
-        if self.bad_sync:
-            self.bad_sync = False
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        if self.bad_sync_at is not None and self.steps >= self.bad_sync_at:
+            self.bad_sync_at = None
+            raise self._error(errno.EIO)
         self._open[descriptor].sync()
         self._done("sync", dies)
 
@@ -323,6 +328,10 @@ class ForgetfulDisk(Disk):
 
     def free_bytes(self, path: Path) -> int:
         return 10**12 if self.room is None else max(0, self.room)
+
+    def _error(self, number: int, path: Path | None = None) -> OSError:
+        self.failed_at = min(self.failed_at, self.clock())
+        return OSError(number, os.strerror(number), None if path is None else str(path))
 
     def _give(self, size: int) -> None:
         if self.room is not None:

@@ -1,0 +1,407 @@
+"""Plays a scenario: the stand-in and run after run of the real engine on one loop, with everything that goes wrong.
+
+What is scaled down with the pictures: buffers and pieces of bodies. What is made once and kept: certificates and the
+client's trust, which take longer than a whole world.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import random
+import ssl
+import tempfile
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import trustme
+
+import crawler.fetch.client
+import crawler.fetch.reply
+import crawler.sinks.folder
+from crawler.disk import Disk
+from crawler.engine.run import Attendant, Pull, Run
+from crawler.log.reader import LogDamaged, scan
+from crawler.log.repair import salvage
+from crawler.origin.server import ADDRESS, Origin
+from crawler.origin.work import Mix
+from crawler.origin.world import World
+from crawler.settings import Settings
+from crawler.simulate import oracles
+from crawler.simulate.disk import ForgetfulDisk, Killed
+from crawler.simulate.loop import run_virtual
+from crawler.simulate.network import Weather, WorldLoop
+from crawler.simulate.oracles import Book, Wanted, read_book
+from crawler.simulate.scenario import Scenario, Trouble
+from crawler.simulate.witness import Told, Witness, trace
+from crawler.stop import Stop
+from crawler.watch.status_file import keep_status
+
+Build = Callable[[Settings, str, Disk], Run]
+"""Makes a run of settings, a session ("" for none) and a disk."""
+CALM_RUNS = 6
+"""After the last trouble so many runs must be enough."""
+END_S = 40 * 86_400.0
+"""No run of a world this small may take longer."""
+ENDS = frozenset({0, 3})
+SHM = "/dev/shm"  # noqa: S108 - where it exists a folder in memory is ten times as fast
+
+
+@dataclass(slots=True)
+class Ending:
+    """How a run ended: its exit code, None if it was killed; the loop's time when it, or its disk, first failed."""
+
+    code: int | None
+    failed_at: float
+    run: Run
+
+
+class Story:
+    """One scenario being played."""
+
+    def __init__(self, plan: Scenario, build: Build, folder: Path, loop: WorldLoop) -> None:
+        self.plan = plan
+        self.told = Told(works=len(plan.ids))
+        self._build = build
+        self._folder = folder
+        self._root = folder / "out"
+        self._loop = loop
+        self._dice = Random(f"{plan.seed} story")
+        self._origin = Origin(
+            seed=plan.site,
+            profile=plan.profile,
+            session=plan.session,
+            ca_dir=folder,
+            mix=plan.mix,
+            limits=plan.limits,
+            ca=authority(),
+            retry_after_s=int(plan.manners["retry_after_s"]),
+            stall_s=plan.manners["stall_s"],
+            drip_s=plan.manners["drip_s"],
+        )
+        self.seen = self._origin.seen = Witness()
+        self._origin.world = known_world(plan.site, plan.mix)
+        self._placed: dict[str, float] = {}
+        self._before = Book()
+        self._within: Any = None
+
+    async def play(self) -> Told:
+        """From the first run to the last law."""
+        plan, told = self.plan, self.told
+        self._root.mkdir()
+        (self._folder / "list.txt").write_text("".join(f"{line}\n" for line in plan.listed))
+        self._loop.set_exception_handler(self._unhandled)
+        async with self._origin:
+            self._settings = self._all_settings()
+            self._disk = ForgetfulDisk(self._root, self._dice, self._loop.time, sync=plan.durable)
+            self._disk.placed = self._place
+            for outage in plan.outages:
+                self._loop.call_later(outage.at_s, self._go_down, outage.how, outage.for_s)
+            for trouble in plan.troubles:
+                ending = await self._run(trouble)
+                self._aftermath(ending, trouble)
+                await asyncio.sleep(trouble.rest_s)
+            await self._calm()
+            told.virtual_s = self._loop.time()
+            self._judge()
+        return told
+
+    async def _calm(self) -> None:
+        """Faults have stopped: now the crawl must end, and then there is nothing left to ask."""
+        self._loop.call_later(3600, self._go_up)
+        for _ in range(CALM_RUNS):
+            ending = await self._run(None)
+            self._aftermath(ending, None)
+            if ending.code in ENDS:
+                break
+            await asyncio.sleep(3600)
+        else:
+            self.told.law(False, f"{CALM_RUNS} runs without trouble did not end it")
+        asked = len(self.seen.order)
+        ending = await self._run(None)
+        self._aftermath(ending, None)
+        self.told.law(len(self.seen.order) == asked, "a finished list was asked for again")
+
+    # -- one run ----------------------------------------------------------------------------------
+
+    async def _run(self, trouble: Trouble | None) -> Ending:
+        disk, began, asked = self._disk, self._loop.time(), len(self.seen.order)
+        disk.revive()
+        random.seed(f"{self.plan.seed} {began}")  # the jitter of retries
+        run = self._build(self._settings, self.plan.session, disk)
+        async with asyncio.TaskGroup() as group:
+            life = group.create_task(self._live(run))
+            disk.on_death = lambda: self._loop.call_soon(life.cancel) and None
+            timer = self._arm(trouble, run)
+            code = await life
+            if timer is not None:
+                timer.cancel()
+        disk.on_death = lambda: None
+        failed_at = min(disk.failed_at, self._loop.time())
+        census = run.census
+        if census is not None:
+            self._within = census.bitmap
+        arrivals = self.seen.order[asked:]
+        self.told.runs.append(
+            f"t={began:.1f} to {self._loop.time():.1f}: {len(arrivals)} requests, "
+            + (f"died {disk.died_at} (step {disk.steps})" if code is None else f"exit {code}")
+        )
+        oracles.nothing_is_asked_again(self._before, arrivals, self.told)
+        return Ending(code, failed_at, run)
+
+    async def _live(self, run: Run) -> int | None:
+        """The exit code; None when the process was killed."""
+        attendants: list[Attendant] = [self._watch]
+        if self.plan.watched:
+            attendants.append(self._keep_status)
+        try:
+            async with asyncio.timeout(END_S):
+                outcome = await run.go(attendants)
+            oracles.adds_up(outcome.snapshot, self.told, "at the end of a run")
+            return outcome.code
+        except Stop as stop:
+            return stop.code
+        except TimeoutError:
+            self.told.law(False, f"a run did not end within {END_S:.0f} s")
+            return 1
+        except BaseException:
+            if not self._disk.dead:
+                raise
+            return None
+
+    async def _watch(self, pull: Pull, done: asyncio.Event) -> None:
+        """Looks at the run now and then, as a screen would."""
+        pause_s = 0.5
+        while not done.is_set():
+            oracles.adds_up(pull(), self.told, f"t={self._loop.time():.1f}")
+            pause_s *= 3
+            try:
+                async with asyncio.timeout(pause_s):
+                    await done.wait()
+            except TimeoutError:
+                continue
+
+    async def _keep_status(self, pull: Pull, done: asyncio.Event) -> None:
+        await keep_status(self._root / "status.json", pull, done, every_s=max(1.0, self.plan.commit_s * 5))
+
+    def _arm(self, trouble: Trouble | None, run: Run) -> asyncio.TimerHandle | None:
+        """Make the trouble wait for its moment."""
+        disk = self._disk
+        if trouble is None:
+            return None
+        if trouble.step is not None:
+            at = disk.steps + trouble.step
+            if trouble.what == "eio":
+                disk.bad_sync_at = at
+            else:
+                disk.kill_at = at
+            return None
+
+        def come() -> None:
+            match trouble.what:
+                case "kill" | "power":
+                    disk.die(f"at {self._loop.time():.3f}")
+                case "drain":
+                    run.drain("interrupted", 130)
+                case "full" | "tight":
+                    disk.room = trouble.room
+                case "eio":
+                    disk.bad_sync_at = 0
+
+        return self._loop.call_later(trouble.at_s, come)
+
+    # -- between runs -----------------------------------------------------------------------------
+
+    def _aftermath(self, ending: Ending, trouble: Trouble | None) -> None:
+        """What must hold whenever no run is on; and the power cut, if it was one."""
+        disk, told, dice = self._disk, self.told, self._dice
+        what = None if trouble is None else trouble.what
+        told.kills += ending.code is None
+        told.drains += ending.code == 130
+        told.full += ending.code == 7
+        if ending.code == 1:
+            told.law(False, "a run ended with a bug")
+        if ending.code == 7:
+            told.law(what in ("full", "tight", "eio"), "exit 7, and the disk was well")
+        if ending.code is not None:
+            self._memory_agrees(ending, disk)
+        cut = what in ("power", "eio") and self.plan.durable and (ending.code in (None, 7) or dice.random() < 0.5)
+        disk.room, disk.bad_sync_at, disk.kill_at = None, None, None
+        if cut:
+            told.cuts += 1
+            disk.cut_power(dice)
+            self._repair()
+        book = read_book(self._root)
+        if self.plan.durable or not cut:
+            oracles.files_are_what_the_log_says(self._root, book, told)
+            self._nothing_old_is_lost(book, ending.failed_at)
+        told.again += sum(path not in book.paths for path in self._placed)
+        self._placed = {path: t for path, t in self._placed.items() if path in book.paths}
+        self._before = book
+
+    def _memory_agrees(self, ending: Ending, disk: ForgetfulDisk) -> None:
+        if ending.code == 7 or ending.code == 1:
+            return
+        state = ending.run.state
+        if state is None:
+            return
+        oracles.books_agree(self._root, self._within, state.totals(self._within), self.told)
+
+    def _repair(self) -> None:
+        """What a user does about a log that lost a middle of what was never confirmed."""
+        path = self._root / "log.jsonl"
+        if not path.exists():
+            return
+        try:
+            for _ in scan(path):
+                pass
+        except LogDamaged:
+            salvage(self._root)
+            self.told.repairs += 1
+            self._disk.adopt()
+
+    def _nothing_old_is_lost(self, book: Book, failed_at: float) -> None:
+        """An image that had its name for longer than a commit takes has its line, whatever happened since."""
+        grace_s = 2 * self.plan.commit_s + 6 * self.plan.slow_disk_s + 0.01
+        for path, t in self._placed.items():
+            if t < failed_at - grace_s:
+                self.told.law(path in book.paths, f"{path} was stored at {t:.3f}, long before {failed_at:.3f}: lost")
+
+    # -- the end ----------------------------------------------------------------------------------
+
+    def _judge(self) -> None:
+        told, plan, seen = self.told, self.plan, self.seen
+        book = read_book(self._root)
+        oracles.store_is_whole(self._root, book, self._wanted(), told)
+        budgets = {
+            lane: (plan.settings["limits"][lane]["rate"], plan.settings["limits"][lane]["burst"])
+            for lane in ("api", "images")
+        }
+        oracles.no_window_above_the_budget(seen.arrivals, budgets, told)
+        told.law(not seen.violations, f"rules of the site that were broken: {seen.examples[:3]}")
+        told.requests, told.faults = len(seen.order), seen.faults.total()
+        told.images = len(book.stored)
+        told.trace = trace(seen.order, book.lines)
+
+    def _wanted(self) -> dict[Any, Wanted]:
+        plan, world = self.plan, self._origin.world
+        if plan.kind == "urls":
+            found = [world.expected_url(line) for line in plan.listed]
+            return {one.id: Wanted(one, filtered=False) for one in found}
+        site, most = plan.settings["site"], plan.settings["filter"]["max_x_restrict"]
+        wanted: dict[Any, Wanted] = {}
+        for id in plan.ids:
+            one = world.expected(id, session=bool(plan.session), quality=site["quality"])
+            wanted[id] = Wanted(one, filtered=one.outcome != "gone" and one.x_restrict > most)
+        return wanted
+
+    # -- small things -----------------------------------------------------------------------------
+
+    def _all_settings(self) -> Settings:
+        # The port differs from one machine to the next, and would show in the log: it goes by another here.
+        self._loop.listeners[ADDRESS, 443] = self._loop.listeners[ADDRESS, self._origin.port]
+        resolve = dict.fromkeys(self._origin.resolve, f"{ADDRESS}:443")
+        network = {"ca_file": self._origin.ca_file, "resolve": resolve}
+        own = {
+            "source": {"path": str(self._folder / "list.txt")},
+            "output": {"dir": str(self._root)},
+            "network": network,
+        }
+        sections = {name: {**values, **own.get(name, {})} for name, values in self.plan.settings.items()}
+        return Settings.model_validate(sections)
+
+    def _place(self, path: Path) -> None:
+        relative = str(path.relative_to(self._root))
+        if relative.startswith("images/"):
+            self._placed[relative] = self._loop.time()
+
+    def _go_down(self, how: str, for_s: float) -> None:
+        self._loop.weather.down = how
+        self._loop.call_later(for_s, self._go_up)
+
+    def _go_up(self) -> None:
+        self._loop.weather.down = None
+
+    def _unhandled(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if not isinstance(error, Killed) and not self._disk.dead:
+            self.told.law(False, f"nobody handled: {context.get('message')}: {error!r}")
+
+
+# -- what is the same in all worlds ---------------------------------------------------------------
+
+
+@functools.cache
+def authority() -> trustme.CA:
+    """One CA for all worlds of this process."""
+    return trustme.CA()
+
+
+@functools.cache
+def _trust(pem: bytes) -> ssl.SSLContext:
+    context = ssl.create_default_context(cadata=pem.decode())
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+class KnownWorld(World):
+    """A World that works out each answer once a process."""
+
+    def __init__(self, seed: int, mix: Mix) -> None:
+        super().__init__(seed, mix)
+        self.paint = functools.cache(super().paint)
+        self.work = functools.cache(super().work)
+        self.detail = functools.cache(super().detail)
+        self.pages = functools.cache(super().pages)
+
+
+@functools.cache
+def known_world(seed: int, mix: Mix) -> KnownWorld:
+    """One for all stories that play there."""
+    return KnownWorld(seed, mix)
+
+
+@contextmanager
+def scaled_down() -> Generator[None]:
+    """Buffers as small as the pictures, so that all that happens to large ones happens; trust that is made once."""
+    buffer, piece, context = (
+        crawler.sinks.folder.BUFFER_BYTES,
+        crawler.fetch.reply.PIECE_BYTES,
+        crawler.fetch.client.tls_context,
+    )
+    state = random.getstate()
+    crawler.sinks.folder.BUFFER_BYTES = 2048
+    crawler.fetch.reply.PIECE_BYTES = 1024
+    crawler.fetch.client.tls_context = lambda ca_file: _trust(Path(ca_file).read_bytes())
+    try:
+        yield
+    finally:
+        crawler.sinks.folder.BUFFER_BYTES = buffer
+        crawler.fetch.reply.PIECE_BYTES = piece
+        crawler.fetch.client.tls_context = context
+        random.setstate(state)
+
+
+def play(plan: Scenario, build: Build) -> Told:
+    """Play a scenario to its end. Raises only for bugs of the simulation itself."""
+    network = Random(f"{plan.seed} network")
+    weather = Weather(
+        latency_s=plan.latency_s,
+        piece=lambda: network.randint(1, plan.piece),
+        resets=lambda: network.random() < 0.5,
+        tls=plan.tls,
+    )
+    disk = Random(f"{plan.seed} disk")
+    loop = WorldLoop(weather, lambda: plan.slow_disk_s * disk.random() ** 3)
+    began = time.perf_counter()
+    memory = SHM if os.path.isdir(SHM) else None
+    with tempfile.TemporaryDirectory(prefix="crawler-world-", dir=memory) as folder, scaled_down():
+        told = run_virtual(Story(plan, build, Path(folder), loop).play(), loop)
+    told.real_s = time.perf_counter() - began
+    return told
