@@ -59,7 +59,7 @@ class Folder:
             return self.disk.free_bytes(self.root)
         except OSError as error:
             raise StorageFailed(
-                f"{self.root}: cannot be read any more: {error.strerror or error}. Stopping now; mend the disk, then "
+                f"{self.root}: cannot be read any more: {reason(error)}. Stopping now; mend the disk, then "
                 "run the same command again."
             ) from error
 
@@ -86,7 +86,7 @@ class Folder:
             step(folder)
         except OSError as error:
             self.broken = self.broken or (
-                f"{folder}: could not be made durable: {error.strerror or error}. Stopping now; make room or mend the "
+                f"{folder}: could not be made durable: {reason(error)}. Stopping now; make room or mend the "
                 f"disk under {self.root}, then run the same command again."
             )
             raise
@@ -268,9 +268,14 @@ class FolderPart:
             raise failed from error
 
     def _failed(self, error: OSError) -> StorageFailed:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        what = "the disk is full (of bytes, or of files: see df and df -i)" if full else str(error)
         return StorageFailed(
-            f"work {self._id}: writing its image failed: {what}. Nothing half-written has a final name. "
+            f"work {self._id}: writing its image failed: {reason(error)}. Nothing half-written has a final name. "
             f"Stopping now; make room or mend the disk under {self._folder.root}, then run the same command again."
         )
+
+
+def reason(error: OSError) -> str:
+    """What the disk said, for people."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "the disk is full (of bytes, or of files: see df and df -i)"
+    return str(error)

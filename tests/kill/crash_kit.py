@@ -1,5 +1,6 @@
 """What a crash may leave, looked at from outside, and what it may cost afterwards."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import zlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -119,3 +120,22 @@ def needs(*tools: str, root: bool = False) -> None:
             pytest.skip(f"{tool} is not installed here")
     if root and os.geteuid() != 0:
         pytest.skip("only root may mount file systems")
+
+
+@contextlib.contextmanager
+def mounted(place: Path, kind: str, options: str, device: str = "none") -> Iterator[Path]:
+    """A file system mounted at `place` (made), gone afterwards. Skips where this may not be done."""
+    needs("mount", "umount", root=True)
+    place.mkdir(parents=True, exist_ok=True)
+    mount(place, "-t", kind, "-o", options, device)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", place], check=True, timeout=60)
+
+
+def mount(place: Path, *how: str) -> None:
+    """Mount, or mount again. Skips where this may not be done."""
+    done = subprocess.run(["mount", *how, place], check=False, capture_output=True, text=True, timeout=60)
+    if done.returncode:
+        pytest.skip(f"mounting is not possible here: {done.stderr.strip()}")
