@@ -16,7 +16,10 @@ What = Literal["missing", "truncated", "wrong_size", "wrong_digest", "undecodabl
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A `stored` line that holds, with every line that would stand in its place if it were voided alone."""
+    """A `stored` line that holds, with every line that would stand in its place if it were voided alone.
+
+    `resent`: these bytes were found undecodable before, fetched again, and came the same.
+    """
 
     id: WorkId
     page: Page
@@ -24,11 +27,12 @@ class Standing:
     bytes: int
     sha256: str
     lines: tuple[Key, ...]
+    resent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is not as the log says. `image` is None for an orphan.
+    """Something that is not as the log says. `image` is None for an orphan, which is mended by moving it away.
 
     `mendable`: voiding its lines lets the next run fetch it. `aside`: there is something at `path` to be moved away.
     """
@@ -45,7 +49,8 @@ class Finding:
 class Report:
     """What an audit found. `images` and `bytes` are of standing `stored` lines; `bytes` as the log says.
 
-    `undecided`: paths that `decode` could not decide on here, with the reason; they count as sound.
+    `undecided`: paths that `decode` could not decide on here, with the reason; they count as sound. So do the `flawed`:
+    undecodable, and just so sent by the site twice; to ask a third time would be no use.
     `log_bytes` is how much of the log was read; `torn_bytes` lie behind its last intact line.
     """
 
@@ -53,6 +58,7 @@ class Report:
     bytes: int = 0
     findings: list[Finding] = field(default_factory=list[Finding])
     undecided: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    flawed: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     log_bytes: int = 0
     torn_bytes: int = 0
 

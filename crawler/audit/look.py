@@ -44,6 +44,7 @@ class _Checked(NamedTuple):
     bytes: int
     finding: Finding | None
     undecided: tuple[str, str] | None = None
+    flawed: tuple[str, str] | None = None
 
 
 def audit(directory: Path, *, decode: bool = False, progress: Progress | None = None, alone: bool = False) -> Report:
@@ -66,9 +67,7 @@ def audit(directory: Path, *, decode: bool = False, progress: Progress | None = 
     orphans = [path for path in _files(directory) if not _has(claimed, bit_of(path))]
     if not alone:
         orphans = _forgive(report, orphans, directory, standing.good, began)
-    report.findings += (
-        Finding("orphan", path, "no line of the log names it", mendable=False, aside=False) for path in orphans
-    )
+    report.findings += (Finding("orphan", path, "no line of the log names it") for path in orphans)
     return report
 
 
@@ -78,10 +77,13 @@ class _Standing:
     def __init__(self, log: Path) -> None:
         self._log = log
         self._voided = voided(log)
+        self._undecodable: set[Key] = set()
         self.good = self.torn = 0
         bits = array("Q")
         lines = scan(log)
         for line in lines:
+            if isinstance(line[1].event, Voided) and line[1].event.reason == "undecodable":
+                self._undecodable.add((line[1].event.log, line[1].event.seq))
             if (stored := self._standing(line[1])) is not None:
                 bits.append(_bit((stored.id, stored.page)))
         self.good, self.torn = lines.good, lines.end - lines.good
@@ -91,7 +93,8 @@ class _Standing:
 
     def __iter__(self) -> Iterator[Standing]:
         given: set[Image] = set()
-        for line, event in self._lines():
+        sent: set[tuple[Image, str]] = set()
+        for line, event in self._lines(sent):
             image = (event.id, event.page)
             keys: tuple[Key, ...] = ((line.log, line.seq),)
             if image in self._best:
@@ -99,7 +102,8 @@ class _Standing:
                 if moment != _moment(line) or image in given:
                     continue
                 given.add(image)
-            yield Standing(event.id, event.page, event.path, event.bytes, event.sha256, keys)
+            resent = (image, event.sha256) in sent
+            yield Standing(event.id, event.page, event.path, event.bytes, event.sha256, keys, resent)
 
     def _contest(self, again: set[int]) -> dict[Image, tuple[Moment, tuple[Key, ...]]]:
         """Of images that several lines name: the moment of the latest, and all lines."""
@@ -112,11 +116,13 @@ class _Standing:
                 best[image] = (max(moment, _moment(line)), keys if key in keys else (*keys, key))
         return best
 
-    def _lines(self) -> Iterator[tuple[Line, Stored]]:
-        """Once more, and no further than the first time."""
+    def _lines(self, sent: set[tuple[Image, str]] | None = None) -> Iterator[tuple[Line, Stored]]:
+        """Once more, and no further than the first time. `sent` collects the digests that were found undecodable."""
         for offset, line in scan(self._log):
             if offset >= self.good:
                 return
+            if sent is not None and (line.log, line.seq) in self._undecodable and isinstance(line.event, Stored):
+                sent.add(((line.event.id, line.event.page), line.event.sha256))
             if (stored := self._standing(line)) is not None:
                 yield line, stored
 
@@ -178,6 +184,8 @@ class _Checker:
         verdict, why = decoder.check(str(self._directory / image.path))
         if verdict == "undecided":
             return _Checked(image.bytes, None, (image.path, why))
+        if verdict == "broken" and image.resent:
+            return _Checked(image.bytes, None, None, (image.path, why))
         return _Checked(image.bytes, Finding("undecodable", image.path, why, image) if verdict == "broken" else None)
 
 
@@ -278,6 +286,8 @@ def _take(report: Report, checked: list[_Checked], progress: Progress | None) ->
             report.findings.append(one.finding)
         if one.undecided is not None:
             report.undecided.append(one.undecided)
+        if one.flawed is not None:
+            report.flawed.append(one.flawed)
     if progress is not None:
         progress(report.images, report.bytes)
 

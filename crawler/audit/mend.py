@@ -1,4 +1,7 @@
-"""Queues again exactly what an audit found broken: its lines are voided first, then the bad files are moved aside."""
+"""Queues again exactly what an audit found broken: its lines are voided first, then the bad files are moved aside.
+
+What no line names is moved aside too, so that what is under images/ is what the log says, and the next look is sound.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +25,14 @@ from crawler.log.writer import Log
 from crawler.stop import Stop
 
 QUARANTINE = "quarantine"
-"""Under .crawl/: where bad files go. Nothing is deleted."""
+"""Under .crawl/: where bad files and orphans go. Nothing is deleted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mended:
-    """What a repair did. `queued` images are fetched by the next run, `moved` files lie in `quarantine`.
+    """What a repair did. `queued` images are fetched by the next run, `moved` files (orphans too) lie in `quarantine`.
 
-    `left`: broken, and not for us to mend. Orphans are not in it: no line of the log is wrong about them.
+    `left`: broken, and not for us to mend.
     """
 
     report: Report

@@ -33,7 +33,11 @@ _NAMES = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `verify`."""
     parser.add_argument("dir", metavar="DIR", help="the run's output folder")
-    parser.add_argument("--repair", action="store_true", help="queue again exactly what is broken; mend a damaged log")
+    parser.add_argument(
+        "--repair",
+        action="store_true",
+        help="queue again exactly what is broken, mend a damaged log; nothing is deleted",
+    )
     parser.add_argument("--decode", action="store_true", help="decode each image as well: slow, and thorough")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output, with every problem")
 
@@ -125,6 +129,10 @@ def _told(directory: Path, report: Report, mended: Mended | None, elapsed: float
         lines.append(f"{_NAMES[finding.what]}: {path}{id}: {words.clean(finding.why)}; {_now(finding, mended)}")
     if len(report.findings) > SHOWN:
         lines.append(f"... and {words.count(len(report.findings) - SHOWN)} more (--json has them all)")
+    lines += [
+        f"flawed: {words.clean(path)}: {words.clean(why)}; the site sent these bytes twice; left as it is"
+        for path, why in report.flawed[:SHOWN]
+    ]
     lines += [f"undecided: {words.clean(path)}: {words.clean(why)}" for path, why in report.undecided[:SHOWN]]
     if report.torn_bytes and mended is None:
         lines.append(f"The log ends in the middle of a line ({report.torn_bytes} bytes); the next run heals that.")
@@ -134,7 +142,7 @@ def _told(directory: Path, report: Report, mended: Mended | None, elapsed: float
 def _now(finding: Finding, mended: Mended | None) -> str:
     """What happens now to a file."""
     if finding.what == "orphan":
-        return "left where it is"
+        return "--repair moves it to quarantine" if mended is None else "moved to quarantine"
     if not finding.mendable:
         return "left as it is: make it readable, then verify again"
     if mended is None:
@@ -149,19 +157,16 @@ def _advice(directory: Path, report: Report, mended: Mended | None) -> str:
         return "Sound: every image is on disk as the log says, and there is nothing else."
     if mended is None:
         if all(finding.what == "orphan" for finding in report.findings):
-            return (
-                "Every image is sound. The orphans are yours to look at and delete; a run may still want their names."
-            )
+            return "Every image is sound. --repair moves what no line names to quarantine; nothing is deleted."
         return f"Not sound. `crawler verify {words.clean(str(directory))} --repair` queues again what is broken."
     parts: list[str] = []
     if mended.queued:
         parts.append(f"{words.plural(mended.queued, 'image')} queued again: the next `crawler run` fetches just those")
     if mended.moved:
-        parts.append(f"bad files are kept in {words.clean(str(mended.quarantine))}")
+        moved = "what was bad or named by no line is" if "orphan" in report.counts else "bad files are"
+        parts.append(f"{moved} kept in {words.clean(str(mended.quarantine))}: nothing was deleted")
     if mended.left:
         parts.append(f"{words.plural(mended.left, 'problem')} left that only you can mend")
-    if "orphan" in report.counts:
-        parts.append("orphans are yours to look at and delete")
     return "; ".join(parts)[:1].upper() + "; ".join(parts)[1:] + "."
 
 
@@ -185,6 +190,7 @@ def _machine(directory: Path, report: Report, mended: Mended | None, elapsed: fl
             }
             for finding in report.findings
         ],
+        "flawed": [{"path": path, "why": why} for path, why in report.flawed],
         "undecided": [{"path": path, "why": why} for path, why in report.undecided],
         "torn_bytes": report.torn_bytes,
     }

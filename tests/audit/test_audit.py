@@ -154,7 +154,7 @@ def test_each_way_to_spoil_a_file_is_told_and_mended(tmp_path: Path, kind: str) 
 def test_repair_queues_exactly_what_is_broken(
     tmp_path_factory: pytest.TempPathFactory, spoilt: dict[int, str], orphans: int
 ) -> None:
-    """Whatever is spoilt, no more and no less is queued again; orphans stay where they are."""
+    """Whatever is spoilt, no more and no less is queued again; orphans are moved away; then all is sound."""
     root = tmp_path_factory.mktemp("d")
     paths = dataset(root)
     for at, kind in spoilt.items():
@@ -172,7 +172,9 @@ def test_repair_queues_exactly_what_is_broken(
     for at in sorted(spoilt):
         want.setdefault(at // 2 + 1, []).append(at % 2)
     assert queued(root) == want
-    assert [f.what for f in audit(root).findings] == ["orphan"] * orphans
+    assert audit(root).sound
+    kept = [p.name for p in (root / ".crawl").glob("quarantine/orphan*")]
+    assert sorted(kept) == [f"orphan{n}.txt" for n in range(orphans)]
 
 
 def test_an_empty_or_absent_images_folder(tmp_path: Path) -> None:
@@ -316,6 +318,23 @@ def test_decoding_finds_what_the_digest_cannot(tmp_path: Path) -> None:
         ("undecodable", "images/003/3_ugoira.zip"),
     }
     assert "frame 000001.jpg" in next(f.why for f in report.findings if f.path.endswith("zip"))
+
+
+def test_what_the_site_sends_broken_twice_is_left(tmp_path: Path) -> None:
+    """An image that does not decode is fetched again once; when the same bytes come, it is left, and told apart."""
+    bad = stored(tmp_path, 1, 0, b"not an image at all", "jpg")
+    note(tmp_path, opened(1), described(1, 1), bad)
+    assert repair(tmp_path, decode=True).queued == 1
+    assert queued(tmp_path) == {1: [0]}
+    note(tmp_path, stored(tmp_path, 1, 0, b"not an image at all", "jpg"))
+    report = audit(tmp_path, decode=True)
+    assert report.sound
+    assert [path for path, _ in report.flawed] == [bad.path]
+    assert repair(tmp_path, decode=True).queued == 0
+    (tmp_path / bad.path).unlink()
+    assert repair(tmp_path, decode=True).queued == 1
+    note(tmp_path, stored(tmp_path, 1, 0, b"other bytes, no image either", "jpg"))
+    assert audit(tmp_path, decode=True).counts == {"undecodable": 1}
 
 
 def test_a_decoder_is_bounded_and_survives(tmp_path: Path) -> None:

@@ -108,20 +108,23 @@ def test_the_command_and_a_damaged_log(tmp_path: Path) -> None:
     assert code == 0
     assert "18 lines saved, 1 lost" in out
     assert replay(log).totals().done == 5
-    assert crawler("verify", tmp_path)[0] in (0, 3)  # 3: what a lost `stored` line named is an orphan until a run
+    assert crawler("verify", tmp_path)[0] == 0
 
 
-def test_orphans_are_told_and_left(tmp_path: Path) -> None:
-    """A file that no line names is reported, and never touched."""
+def test_orphans_are_told_and_kept(tmp_path: Path) -> None:
+    """A file that no line names is reported and left; --repair moves it away, and deletes nothing."""
     dataset(tmp_path)
     orphan = tmp_path / "images" / "007" / "7_p0.png"
     orphan.parent.mkdir()
     orphan.write_bytes(b"mine")
     code, out, _ = crawler("verify", tmp_path)
     assert code == 3
-    assert "orphan: images/007/7_p0.png: no line of the log names it; left where it is" in out
-    assert crawler("verify", tmp_path, "--repair")[0] == 0
+    assert "orphan: images/007/7_p0.png: no line of the log names it; --repair moves it to quarantine" in out
     assert orphan.read_bytes() == b"mine"
+    assert crawler("verify", tmp_path, "--repair")[0] == 0
+    assert not orphan.exists()
+    assert (tmp_path / ".crawl" / "quarantine" / "7_p0.png").read_bytes() == b"mine"
+    assert crawler("verify", tmp_path)[0] == 0
 
 
 def test_names_from_the_log_are_printed_harmlessly(tmp_path: Path) -> None:

@@ -71,6 +71,13 @@ def standing(root: Path) -> list[dict[str, Any]]:
     return [line for line in lines(root) if (line["log"], line["seq"]) not in voided]
 
 
+def strongest(root: Path) -> list[dict[str, Any]]:
+    """The lines that hold, without what an earlier answer told of works that are gone."""
+    hold = standing(root)
+    gone = {line["id"] for line in hold if line["event"] == "gone"}
+    return [line for line in hold if line["event"] == "gone" or line.get("id") not in gone]
+
+
 def judge_second(first: Any, second: Any, root: Path, ids: list[int]) -> tuple[list[int], Counter[str]]:
     """After everything was asked again in the second world: works that we have and it has no more are kept, all others
     are as it says. Gives the ones kept, and what the judge counted of the others."""
@@ -196,7 +203,7 @@ def test_recheck_failed_asks_for_what_failed_for_good(tmp_path: Path) -> None:
         ended = run(tmp_path, second, "--recheck", "failed")
         assert ended.code == 0, ended.err
         assert works_asked(asked(second) - before) == failed
-        mine = [line for line in standing(root) if line.get("id") in failed]
+        mine = [line for line in strongest(root) if line.get("id") in failed]
         others = {line["path"] for line in lines(root) if line["event"] == "stored" and line["id"] not in failed}
         judge_lines(second.world, root, mine, failed, beside=others)
         assert status(root)["failed"] == 0
@@ -217,7 +224,7 @@ def test_a_recheck_without_an_answer_changes_nothing(tmp_path: Path, worlds: tup
 
 
 def test_plain_urls_are_asked_again(tmp_path: Path, worlds: tuple[Any, Any]) -> None:
-    """Of site `urls` the bytes are all there is: `all` fetches them again, keeps what is gone, replaces what changed."""
+    """Of site `urls` the bytes are all there is: `all` fetches them, keeps what is gone, replaces what changed."""
     first, second = worlds
     urls = [f"https://i.pximg.net/plain/{n}.{'jpg' if n % 2 else 'png'}" for n in range(40)]
     (tmp_path / "urls.txt").write_text("\n".join(urls))
@@ -297,12 +304,10 @@ def test_urls_of_an_edited_work_that_rotted(tmp_path: Path, worlds: tuple[Any, A
     before = asked(second)
     ended = run(tmp_path, second)
     assert ended.code == 0, ended.err
-    hold = [line for line in standing(root) if line.get("id") in described]
-    gone = {line["id"] for line in hold if line["event"] == "gone"}
     judge_lines(
         second.world,
         root,
-        [line for line in hold if line["event"] != "described" or line["id"] not in gone],
+        [line for line in strongest(root) if line.get("id") in described],
         described,
         beside=files(root) - {x["path"] for x in standing(root) if x["event"] == "stored" and x["id"] in described},
     )
