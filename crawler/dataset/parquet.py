@@ -108,10 +108,9 @@ class ParquetShard:
             write_statistics=[name for name in table.leaves if not name.startswith("image.")],
         )
 
-    @property
-    def size(self) -> int:
-        """Bytes so far, with the images that wait."""
-        return self._file.size + self._waiting
+    def size_with(self, sample: Sample) -> int:
+        """Bytes so far, with the images that wait and this one; what the columns add is known when they are written."""
+        return self._file.size + self._waiting + len(sample[1] or b"")
 
     def add(self, sample: Sample) -> None:
         """Append a row."""

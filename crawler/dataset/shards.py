@@ -14,10 +14,12 @@ Place = tuple[WorkId, Page]
 
 
 class Shard(Protocol):
-    """One shard of a format. `size`: bytes so far, as well as the format knows. `end` writes what comes last."""
+    """One shard of a format. `size_with`: its bytes when a sample is added, as well as the format knows.
 
-    @property
-    def size(self) -> int: ...
+    `end` writes what comes last.
+    """
+
+    def size_with(self, sample: Any) -> int: ...
     def add(self, sample: Any) -> None: ...
     def end(self) -> None: ...
 
@@ -50,9 +52,9 @@ class Series:
         """Whether a finished shard holds this sample, or has left it out."""
         return self._done is not None and order(place) <= self._done
 
-    def add(self, place: Place, sample: Any, size: int, images: int = 1) -> None:
-        """Append a sample of about `size` bytes."""
-        if self._open is not None and self._samples and self._open[2].size + size > self._limit:
+    def add(self, place: Place, sample: Any, images: int = 1) -> None:
+        """Append a sample."""
+        if self._open is not None and self._samples and self._open[2].size_with(sample) > self._limit:
             self._close()
         if self._open is None:
             name = f"{self._split}-{self._number:06d}.{self._ext}"

@@ -19,3 +19,8 @@ def header(name: str, size: int) -> bytes:
 def padding(size: int) -> bytes:
     """What follows a member's bytes."""
     return bytes(-size % tarfile.BLOCKSIZE)
+
+
+def size(name: str, size: int) -> int:
+    """What a member of `size` bytes takes in the tar."""
+    return len(header(name, size)) + size + len(padding(size))

@@ -1,8 +1,8 @@
-"""Shards for webdataset: tars of `<key>.<ext>` and `<key>.json`, the original bytes and all columns."""
+"""Shards for webdataset: tars of `<key>.<ext>` and `<key>.json`, the files' bytes and all columns."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -11,8 +11,13 @@ from crawler.dataset import tar
 from crawler.dataset.manifest import ShardFile
 
 Member = tuple[str, bytes]
-Sample = tuple[str, Iterable[Member], Mapping[str, Any]]
-"""A key, (extension, bytes) of each file, and what the sample's .json says."""
+"""A name and what it holds."""
+
+
+def sample(key: str, files: Iterable[Member], values: Mapping[str, Any]) -> list[Member]:
+    """The members of a sample: (extension, bytes) of each file under one key, and the values as .json."""
+    members = [(f"{key}.{ext}", data) for ext, data in files]
+    return [*members, (f"{key}.json", orjson.dumps(dict(values)))]
 
 
 class TarShard:
@@ -21,22 +26,16 @@ class TarShard:
     def __init__(self, file: ShardFile) -> None:
         self._file = file
 
-    @property
-    def size(self) -> int:
-        """Bytes so far."""
-        return self._file.size
+    def size_with(self, sample: Sequence[Member]) -> int:
+        """Bytes of the whole tar, with this sample in it."""
+        return self._file.size + sum(tar.size(name, len(data)) for name, data in sample) + len(tar.END)
 
-    def add(self, sample: Sample) -> None:
+    def add(self, sample: Sequence[Member]) -> None:
         """Append the members of a sample."""
-        key, members, values = sample
-        for ext, data in members:
-            self._member(f"{key}.{ext}", data)
-        self._member(f"{key}.json", orjson.dumps(dict(values)))
-
-    def _member(self, name: str, data: bytes) -> None:
-        self._file.write(tar.header(name, len(data)))
-        self._file.write(data)
-        self._file.write(tar.padding(len(data)))
+        for name, data in sample:
+            self._file.write(tar.header(name, len(data)))
+            self._file.write(data)
+            self._file.write(tar.padding(len(data)))
 
     def end(self) -> None:
         """Write the end of the archive."""

@@ -16,6 +16,7 @@ from crawler.dataset.columns import COLUMNS
 from crawler.dataset.stops import Refused
 
 _NAMES = tuple(column.name for column in COLUMNS)
+_WRONG = (sqlite3.Error, sqlite3.Warning, ValueError)  # Warning: several statements; ValueError: no UTF-8
 _STEPS = 1_000_000
 """Steps of SQLite's machine that one row may take: an expression that counts to infinity ends there."""
 
@@ -35,13 +36,14 @@ class Where:
         slots = ", ".join(f"?{at} AS {name}" for at, name in enumerate(_NAMES, 1))
         self._base.set_authorizer(_authorize)
         self._queries = [f"SELECT coalesce(({text}\n), 0) <> 0 FROM (SELECT {slots})" for text in expressions]  # noqa: S608 - shut in, see above
-        for text, query in zip(expressions, self._queries, strict=True):
-            try:
-                self._base.execute(query, (None,) * len(_NAMES)).fetchall()
-            except sqlite3.Error as error:
-                raise Refused(_complaint(text, str(error))) from None
         self._left = 0
         self._base.set_progress_handler(self._step, 1000)
+        for text, query in zip(expressions, self._queries, strict=True):
+            self._left = _STEPS
+            try:
+                self._base.execute(query, (None,) * len(_NAMES)).fetchall()
+            except _WRONG as error:
+                raise Refused(_complaint(text, str(error))) from None
 
     def __call__(self, values: Mapping[str, Any]) -> bool:
         """Whether a row fulfils every expression. Raises Refused where one cannot be evaluated."""
@@ -56,7 +58,7 @@ class Where:
             try:
                 if not self._base.execute(query, row).fetchone()[0]:
                     return False
-            except sqlite3.Error as error:
+            except _WRONG as error:
                 raise Refused(f"--where: {error}, at image {values['key']}") from None
         return True
 

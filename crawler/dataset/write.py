@@ -11,10 +11,7 @@ from crawler.dataset.folders import Folder
 from crawler.dataset.job import Job, Options, told, wanted
 from crawler.dataset.parquet import ParquetShard, Table
 from crawler.dataset.shards import Series, series
-from crawler.dataset.webdataset import TarShard
-
-ROW_BYTES = 1_024
-"""What a row is taken to need beside its image when a shard's size is planned."""
+from crawler.dataset.webdataset import Member, TarShard, sample
 
 
 def webdataset(job: Job) -> None:
@@ -22,11 +19,11 @@ def webdataset(job: Job) -> None:
     options = job.options
     parts = series(job.manifest, options.splits, "tar", options.shard_bytes, TarShard)
 
-    def sample(row: Row, body: Body) -> Any:
+    def members(row: Row, body: Body) -> list[Member]:
         assert body.data is not None
-        return row.key, ((_ext(job, row), body.data),), told(row, body)
+        return sample(row.key, [(_ext(job, row), body.data)], told(row, body))
 
-    _into_shards(job, parts, "bytes", sample)
+    _into_shards(job, parts, "bytes", members)
 
 
 class Parquet:
@@ -86,7 +83,7 @@ def imagefolder(job: Job) -> None:
             part.drop()
 
 
-def _into_shards(job: Job, parts: Mapping[str, Series], need: Need, sample: Callable[[Row, Body], Any]) -> None:
+def _into_shards(job: Job, parts: Mapping[str, Series], need: Need, made: Callable[[Row, Body], Any]) -> None:
     def rows() -> Iterator[Row]:
         return (row for row in job.rows() if not parts[row.split].finished((row.id, row.page)))
 
@@ -96,7 +93,7 @@ def _into_shards(job: Job, parts: Mapping[str, Series], need: Need, sample: Call
             if isinstance(got, Left):
                 parts[row.split].leave(place, got.why)
             else:
-                parts[row.split].add(place, sample(row, got), ROW_BYTES + len(got.data or b""))
+                parts[row.split].add(place, made(row, got))
             job.tell(row.values["bytes"])
         for part in parts.values():
             job.left += part.end()

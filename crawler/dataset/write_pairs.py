@@ -15,7 +15,7 @@ from crawler.dataset.job import Job, Options, wanted
 from crawler.dataset.pairs import SIDES, Pair, Pairs, arrow_row, read_pairs, schema
 from crawler.dataset.shards import Series
 from crawler.dataset.stops import Refused, need
-from crawler.dataset.webdataset import TarShard
+from crawler.dataset.webdataset import TarShard, sample
 
 GROUP_ROWS = 1024
 
@@ -129,8 +129,7 @@ class _Tars:
             (f"{side}.{row.ext if self._resize is None else self._resize.ext}", body.data or b"")
             for side, row, body in sides
         ]
-        size = sum(len(data) for _, data in members)
-        self._series.add((pair.number, 0), (pair.key, members, pair.values), size, images=2)
+        self._series.add((pair.number, 0), sample(pair.key, members, pair.values), images=2)
 
     def leave(self, pair: Pair, why: str) -> None:
         self._series.leave((pair.number, 0), why)
