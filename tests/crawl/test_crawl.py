@@ -17,7 +17,9 @@ from crawler.origin.server import origin_thread
 @pytest.fixture(scope="module")
 def harsh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A stand-in with every fault there is."""
-    with origin_thread(seed=7, profile="harsh", ca_dir=tmp_path_factory.mktemp("ca"), stall_s=3.0) as origin:
+    with origin_thread(
+        seed=7, profile="harsh", ca_dir=tmp_path_factory.mktemp("ca"), stall_s=3.0, retry_after_s=0
+    ) as origin:
         yield origin
 
 
