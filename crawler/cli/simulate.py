@@ -1,4 +1,4 @@
-"""`crawler simulate --seed N`: plays a whole crawl in a made-up world, with kills, power cuts and faults from a seed."""
+"""`crawler simulate --seed N`: a whole crawl in a made-up world, with kills, power cuts and faults from a seed."""
 
 from __future__ import annotations
 

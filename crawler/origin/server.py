@@ -81,7 +81,7 @@ class Origin:
     def __post_init__(self) -> None:
         self._profile = PROFILES[self.profile] if isinstance(self.profile, str) else self.profile
         self.world = World(self.seed, self.mix)
-        self._cache = _Cache(lambda recipe: self.world.paint(recipe))
+        self._cache = _Cache(self._paint)
         self._api = Bucket(self.limits.api_rate, self.limits.api_bucket, self.limits.block_s)
         self._images = Bucket(self.limits.images_rate, self.limits.images_bucket, self.limits.block_s)
         self._open = contextlib.AsyncExitStack()
@@ -126,6 +126,9 @@ class Origin:
         leaf = self.ca.issue_cert(*HOSTS, "localhost", ADDRESS)
         leaf.configure_cert(context)  # pyright: ignore[reportUnknownMemberType] - names pyOpenSSL, which is not needed
         return context
+
+    def _paint(self, recipe: tuple[Any, ...]) -> bytes:
+        return self.world.paint(recipe)  # of whatever world is set by then: simulations bring one that remembers
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         path, _, query = request.raw_path.partition("?")

@@ -109,13 +109,14 @@ def _job(future: asyncio.Future[T], func: Callable[..., T], args: tuple[Any, ...
 @contextmanager
 def made_up_clocks(loop: VirtualLoop) -> Generator[None]:
     """While this holds, `time.time()` is `EPOCH` and the loop's time."""
-    wall, monotonic = time.time, aiohttp.connector.monotonic
+    pool: Any = aiohttp.connector  # imports its clock by name
+    wall, monotonic = time.time, pool.monotonic
     time.time = lambda: EPOCH + loop.time()
-    aiohttp.connector.monotonic = loop.time
+    pool.monotonic = loop.time
     try:
         yield
     finally:
-        time.time, aiohttp.connector.monotonic = wall, monotonic
+        time.time, pool.monotonic = wall, monotonic
 
 
 def run_virtual(main: Coroutine[Any, Any, T], loop: VirtualLoop | None = None) -> T:

@@ -157,9 +157,9 @@ class End(asyncio.Transport):
             cast("asyncio.Protocol", protocol).data_received(data)
             return
         while data and not self._closing:
-            buffer = protocol.get_buffer(len(data))
+            buffer = memoryview(protocol.get_buffer(len(data)))
             size = min(len(buffer), len(data))
-            buffer[:size] = data[:size]  # pyright: ignore[reportIndexIssue] - any writable buffer
+            buffer[:size] = data[:size]
             protocol.buffer_updated(size)
             data = data[size:]
 
@@ -174,12 +174,8 @@ class End(asyncio.Transport):
         self._lost = True
         self._incoming.clear()
         self._protocol.connection_lost(cast("Exception | None", exc))
-        if self.peer._paused_writer:  # nobody reads what it wants to write; its next write tells it
-            self.peer._unread_of_peer_is_gone()
-
-    def _unread_of_peer_is_gone(self) -> None:
-        self.peer._unread = 0
-        self._relieve()
+        self._unread = 0
+        self.peer._relieve()  # nobody reads what it wants to write; its next write tells it
 
 
 class Listener(asyncio.AbstractServer):
@@ -252,7 +248,8 @@ class WorldLoop(VirtualLoop):
         if self.weather.tls and ssl is not None:
             ready = self.create_future()
             near = sslproto.SSLProtocol(self, protocol, ssl, ready, False, server_hostname)
-            far = sslproto.SSLProtocol(self, served, listener.context, None, True)
+            assert listener.context is not None
+            far = sslproto.SSLProtocol(self, served, listener.context, cast("Any", None), True)
         self._ports += 1
         here, there = ("127.0.0.1", self._ports), listener.address
         client = End(self, near, {"sockname": here, "peername": there})

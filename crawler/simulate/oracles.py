@@ -1,11 +1,11 @@
-"""The laws that every simulated world is held to, from the outside: the folder, the log's bytes, what the server saw."""
+"""The laws that every simulated world is held to, from outside: the folder, the log's bytes, what the server saw."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,9 +77,13 @@ def files_are_what_the_log_says(root: Path, book: Book, told: Told) -> None:
             told.law(False, f"{line['path']} is stored (line {line['seq']}) and its bytes are others")
 
 
-def nothing_is_asked_again(before: Book, arrivals: Sequence[Arrival], told: Told) -> None:
-    """What the log knew when a run began is not asked for by that run."""
-    known = {str(id) for id in (*before.described, *before.gone)}
+def nothing_is_asked_again(before: Book, arrivals: Sequence[Arrival], lost: Set[int], told: Told) -> None:
+    """What the log knew when a run began is not asked for by that run.
+
+    `lost`: works with images that are nowhere to be had. When they are missing in a later run, the site is asked once
+    more whether the work was edited.
+    """
+    known = {str(id) for id in (*before.described, *before.gone) if id not in lost}
     urls = {line["url"] for line in before.stored.values()}
     for one in arrivals:
         asked = _AJAX.match(one.target) if one.host == WWW else None

@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -87,6 +87,7 @@ class Story:
         )
         self.seen = self._origin.seen = Witness()
         self._origin.world = known_world(plan.site, plan.mix)
+        self._lost = {id for id in plan.ids if self._origin.world.expected(id, session=bool(plan.session)).lost}
         self._placed: dict[str, float] = {}
         self._before = Book()
         self._within: Any = None
@@ -152,7 +153,7 @@ class Story:
             f"t={began:.1f} to {self._loop.time():.1f}: {len(arrivals)} requests, "
             + (f"died {disk.died_at} (step {disk.steps})" if code is None else f"exit {code}")
         )
-        oracles.nothing_is_asked_again(self._before, arrivals, self.told)
+        oracles.nothing_is_asked_again(self._before, arrivals, self._lost, self.told)
         return Ending(code, failed_at, run)
 
     async def _live(self, run: Run) -> int | None:
@@ -229,8 +230,8 @@ class Story:
             told.law(False, "a run ended with a bug")
         if ending.code == 7:
             told.law(what in ("full", "tight", "eio"), "exit 7, and the disk was well")
-        if ending.code is not None:
-            self._memory_agrees(ending, disk)
+        if ending.code not in (None, 1, 7):
+            self._memory_agrees(ending.run)
         cut = what in ("power", "eio") and self.plan.durable and (ending.code in (None, 7) or dice.random() < 0.5)
         disk.room, disk.bad_sync_at, disk.kill_at = None, None, None
         if cut:
@@ -245,13 +246,11 @@ class Story:
         self._placed = {path: t for path, t in self._placed.items() if path in book.paths}
         self._before = book
 
-    def _memory_agrees(self, ending: Ending, disk: ForgetfulDisk) -> None:
-        if ending.code == 7 or ending.code == 1:
-            return
-        state = ending.run.state
-        if state is None:
-            return
-        oracles.books_agree(self._root, self._within, state.totals(self._within), self.told)
+    def _memory_agrees(self, run: Run) -> None:
+        """Only of a run that could write its last line: what was noted and not written is in memory alone."""
+        state = run.state
+        if state is not None:
+            oracles.books_agree(self._root, self._within, state.totals(self._within), self.told)
 
     def _repair(self) -> None:
         """What a user does about a log that lost a middle of what was never confirmed."""
