@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from pathlib import Path
 
 from crawler.disk import Disk
 
+_PATH = re.compile(r"images/[0-9]{3}/[^/\0]+\.[a-z]+")
+_NAME = re.compile(r"([0-9]{3})_(.+)\.([0-9a-f]{16})\.([a-z]+)")
 SHOWN = 16
 """Hexadecimal digits of a file's SHA-256 that its name shows."""
 
@@ -42,6 +45,8 @@ class Replaced:
         """Give each file (path, SHA-256) its second name, durably. What is not there is not kept."""
         made = False
         for path, sha256 in files:
+            if not _PATH.fullmatch(path):
+                continue  # no path that a run writes: a log cannot lead out of images/
             if not made:
                 self._disk.make_folder(self._pending)
             made = True
@@ -100,8 +105,5 @@ def _pending_name(path: str, sha256: str) -> str:
 
 
 def _read_name(name: Path) -> Pending | None:
-    parts = name.name[4:].rsplit(".", 2)
-    if len(parts) != 3 or name.name[3:4] != "_":
-        return None
-    stem, digest, ext = parts
-    return Pending(name, f"images/{name.name[:3]}/{stem}.{ext}", digest)
+    match = _NAME.fullmatch(name.name)
+    return Pending(name, f"images/{match[1]}/{match[2]}.{match[4]}", match[3]) if match else None
