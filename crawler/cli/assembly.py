@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 import signal
+import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import orjson
 import uvloop
 
 from crawler.cli.errors import ConfigError
+from crawler.cli.layers import Problem
 from crawler.cli.loading import Loaded
 from crawler.cli.talk import Talk
 from crawler.disk import Disk
@@ -96,11 +98,15 @@ def open_page(loaded: Loaded, talk: Talk) -> Page:
     except OSError as error:
         if error.filename is not None:  # the token's
             raise
-        where = loaded.origin["ui.page_port"].where
-        what = f"cannot listen on {ui.page_host} port {ui.page_port}: {os.strerror(error.errno or 0)}"
-        raise ConfigError([f"{where}: ui.page_port: {what}; choose another, or 0 for no page"]) from None
+        what = f"cannot listen on {ui.page_host} port {ui.page_port}: {_why(error)}; choose another, or 0 for no page"
+        raise ConfigError([Problem(loaded.origin["ui.page_port"], "ui.page_port", what).line()]) from None
     talk.say(f"Live page: {door.url}")
     return Page(door, folder, WORK_PAGE if loaded.settings.site.name == "pixiv" else "", talk.warn)
+
+
+def _why(error: OSError) -> str:
+    """Python decorates the text of some errors of addresses; the plain one says it."""
+    return error.strerror or str(error) if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
 
 
 def conduct(run: Run, talk: Talk, attendants: Sequence[Attendant]) -> Outcome | int:

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from crawler import __version__
 from crawler.fetch.exchange import HostState
 from crawler.progress import Snapshot
+from crawler.words import clean
 
 PHASES = ("starting", "counting", "replaying", "crawling", "draining", "closing", "done")
 MOST_HOSTS = 100
@@ -90,15 +91,15 @@ def _hosts(hosts: list[HostState]) -> Iterator[Metric]:
     for name, (text, value) in _HOST_COUNTERS.items():
         counter = CounterMetricFamily(f"crawler_host_{name}", text, labels=labels)
         for host in hosts:
-            counter.add_metric((host.host, host.lane), value(host) or 0)
+            counter.add_metric((clean(host.host), host.lane), value(host) or 0)
         yield counter
     for name, (text, value) in _HOST_GAUGES.items():
-        told = {(h.host, h.lane): v for h in hosts if (v := value(h)) is not None}
+        told = {(clean(h.host), h.lane): v for h in hosts if (v := value(h)) is not None}
         yield _labelled(f"crawler_host_{name}", text, labels, told)
 
 
 def _keyed(values: Mapping[str, int]) -> dict[tuple[str, ...], float]:
-    return {(name,): n for name, n in values.items()}
+    return {(clean(name),): n for name, n in values.items()}
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -68,7 +68,7 @@ def write_report(log: Path, out: Path, now: float) -> Written:
 def document(facts: Facts, parts: str) -> str:
     """The whole page."""
     style = "".join((STATIC / name).read_text("utf-8") for name in ("tokens.css", "report.css"))
-    name = escape(clean(facts.directory.resolve().name or str(facts.directory)))
+    name = escape(clean(facts.name))
     title = f"{name}: {share(facts.settled, facts.totals.listed)} of {facts.totals.listed:,} works"
     icon = base64.b64encode((STATIC / "icon.svg").read_bytes()).decode()
     return (

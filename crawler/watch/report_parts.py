@@ -35,6 +35,11 @@ class Facts:
     running: bool
 
     @property
+    def name(self) -> str:
+        """The folder and what it lies in: many a folder is just called `data`."""
+        return "/".join(self.directory.resolve().parts[-2:]).lstrip("/") or str(self.directory)
+
+    @property
     def settled(self) -> int:
         """Works that have an outcome."""
         return self.totals.done + self.totals.gone + self.totals.failed
@@ -88,7 +93,7 @@ def _top(facts: Facts) -> str:
     listed = text(", ".join(map(str, cast("list[object]", path))) if isinstance(path, list) else str(path))
     state = "a run is on" if facts.running else "no run is on"
     return (
-        f"<header><h1>{text(facts.directory.resolve().name or str(facts.directory))}</h1>"
+        f"<header><h1>{text(facts.name)}</h1>"
         f"<p>{count(facts.totals.listed)} works listed in <code>{listed}</code> · "
         f"as of {_stamp(facts.now)} UTC, {state}</p></header>"
     )

@@ -73,7 +73,7 @@ function drawTiles(s) {
   const [held, heldUnit] = size(s.bytes);
   const tiles = [
     [speed(s.images_per_s), "/s", "images"], [speed(s.works_per_min), "/min", "works"], [traffic, `${unit}/s`, "traffic"],
-    [speed(s.requests_per_s), "/s", `requests, ${count(s.retries)} repeated`], [count(s.in_flight), "", "works in flight"],
+    [speed(s.requests_per_s), "/s", "requests"], [count(s.in_flight), "", "works in flight"],
     [held, heldUnit, `in ${count(s.images)} images`],
   ];
   $("tiles").replaceChildren(...tiles.map(([n, small, label]) => el("div", { className: "tile" }, el("b", {}, n, el("small", {}, small)), el("span", { title: label }, label))));
