@@ -1,4 +1,7 @@
-"""One request on the wire: the only module that calls aiohttp. Knows addresses, TLS and headers; no retries, no rates.
+"""One request on the wire. Knows addresses, TLS and headers; no retries, no rates.
+
+Two ways lead out, and nobody behind this seam can tell which was taken: libcurl (`lane`) for all that it can do, and
+aiohttp for what goes through a proxy, on a loop whose clock is made up, and where `network.transport` says so.
 
 Every socket passes a guard that looks at the address really connected, so names, literals, redirects and rebinding are
 all covered. With a proxy the only address connected is the proxy's: then literals in URLs are still checked, and what
@@ -11,6 +14,7 @@ import asyncio
 import re
 import socket
 import ssl
+import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
@@ -20,8 +24,10 @@ from yarl import URL
 
 from crawler import __version__
 from crawler.fetch.errors import FOREIGN, AddressRefused, failure_of
+from crawler.fetch.lane import CurlLane, header_lines
 from crawler.fetch.reply import Reply, Watch
 from crawler.fetch.settings import NetworkSettings
+from crawler.fetch.trust import Trust
 from crawler.model import Failure, Kind, Lane
 from crawler.rules import addresses
 from crawler.stop import Stop
@@ -29,6 +35,8 @@ from crawler.stop import Stop
 SLOW_WINDOW_S = 30.0
 """How long a body may be slower than network.min_kb_s (design.md 1.2)."""
 _DNS_TTL_S = 60
+_LINES = 256
+_CLOCKS_APART_S = 5.0
 _PLAIN = re.compile(r"[\x21-\x7e]+")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
@@ -105,6 +113,25 @@ def tls_context(ca_file: str) -> ssl.SSLContext:
     return context
 
 
+class _Response:
+    """A reply of aiohttp as a `reply.Body`."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self.status = response.status
+        self.headers = {name.lower(): value for name, value in response.headers.items()}
+        self._response = response
+
+    @property
+    def at_end(self) -> bool:
+        return self._response.content.at_eof()
+
+    async def read(self) -> bytes:
+        return await self._response.content.readany()
+
+    def close(self) -> None:
+        self._response.close()
+
+
 class Client:
     """The session. Used as an async context manager; `open` sends one GET and never follows a redirect."""
 
@@ -123,9 +150,16 @@ class Client:
         # No silence is longer than idle_s, but a head may drip for ever: it gets this long in all.
         self._head_s = network.connect_s + network.idle_s + SLOW_WINDOW_S
         self._tls = tls_context(network.ca_file)
+        self._trust = Trust(network.ca_file)
         self._session: aiohttp.ClientSession | None = None
+        self._lane: CurlLane | None = None
+        self._lines: dict[tuple[bool, tuple[tuple[str, str], ...]], list[str]] = {}
 
     async def __aenter__(self) -> Client:
+        if self._network.transport == "auto" and self._proxy is None and _real_clock():
+            self._lane = CurlLane(
+                self._guard, self._trust.path, self._network.connect_s, self._network.idle_s, SLOW_WINDOW_S
+            )
         connector = aiohttp.TCPConnector(
             ssl=self._tls,
             limit=0,  # connections are counted by the door, for each host
@@ -146,6 +180,9 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._session is not None
+        if self._lane is not None:
+            self._lane.close()
+        self._trust.close()
         await self._session.close()
         await asyncio.sleep(0)  # transports close in the loop's next turn
 
@@ -165,8 +202,42 @@ class Client:
 
         Metadata may come as gzip; images are asked for as they are (a digest of what is stored must mean something).
         """
+        if self._lane is not None:
+            return await self._open_fast(self._lane, url, headers, packed=lane == "api")
+        return await self._open_aiohttp(url, headers, packed=lane == "api")
+
+    async def _open_fast(
+        self, lane: CurlLane, url: URL, headers: Mapping[str, str], *, packed: bool
+    ) -> Reply | Failure:
+        there = self._resolve.get(host_of(url)) if self._resolve else None
+        place = "" if there is None else f"[{there[0]}]:{there[1]}" if ":" in there[0] else f"{there[0]}:{there[1]}"
+        text = str(url)
+        try:
+            transfer = lane.get(text, place, self._fields(headers, packed=packed), tls=url.scheme == "https")
+        except (ValueError, OSError) as error:
+            return failure_of(error)
+        try:
+            failure = await transfer.head()
+        except BaseException:
+            transfer.close()
+            raise
+        return failure or Reply(transfer, text, self._watch, packed=packed)
+
+    def _fields(self, headers: Mapping[str, str], *, packed: bool) -> list[str]:
+        """The header lines of a request; those that come again are the same list."""
+        key = (packed, tuple(headers.items()))
+        lines = self._lines.get(key)
+        if lines is None:
+            encoding = "gzip" if packed else "identity"
+            names = {"User-Agent": self._agent, "Accept-Encoding": encoding, **headers}
+            lines = header_lines(tuple(names.items()))
+            if len(self._lines) >= _LINES:
+                self._lines.clear()
+            self._lines[key] = lines
+        return lines
+
+    async def _open_aiohttp(self, url: URL, headers: Mapping[str, str], *, packed: bool) -> Reply | Failure:
         assert self._session is not None
-        packed = lane == "api"
         names = {"User-Agent": self._agent, "Accept-Encoding": "gzip" if packed else "identity", **headers}
         extra: dict[str, Any] = {}
         where = url
@@ -187,16 +258,23 @@ class Client:
             if deadline.expired():
                 return Failure(Kind.SLOW, f"no complete head within {self._head_s:.0f} s")
             return failure_of(error)
-        return Reply(response, str(url), self._watch, packed=packed)
+        return Reply(_Response(response), str(url), self._watch, packed=packed)
 
     def _socket(self, info: tuple[int, int, int, str, tuple[Any, ...]]) -> socket.socket:
         """The guard: called by the connector with the very address that it is about to connect to."""
         family, kind, proto, _, there = info
-        ip, port = str(there[0]), int(there[1])
-        if self._proxy is not None:
-            why = None if port == self._proxy.port else f"{ip}:{port} is not the proxy"
-        else:
-            why = None if (ip, port) in self._named else addresses.refused(ip, self._allowed)
+        why = self._guard(str(there[0]), int(there[1]))
         if why:
             raise AddressRefused(why)
         return socket.socket(family, kind, proto)
+
+    def _guard(self, ip: str, port: int) -> str | None:
+        """Why nothing is sent to this address; None when it may be."""
+        if self._proxy is not None:
+            return None if port == self._proxy.port else f"{ip}:{port} is not the proxy"
+        return None if (ip, port) in self._named else addresses.refused(ip, self._allowed)
+
+
+def _real_clock() -> bool:
+    """Whether the loop runs on the machine's time: libcurl has no other."""
+    return abs(asyncio.get_running_loop().time() - time.monotonic()) < _CLOCKS_APART_S

@@ -30,6 +30,14 @@ class AddressRefused(OSError):
         self.why = why
 
 
+class LostReply(OSError):
+    """A body that broke off on the fast lane; its Failure is known already."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.detail)
+        self.failure = failure
+
+
 KINDS: tuple[tuple[type[BaseException], Kind], ...] = (
     (AddressRefused, Kind.ADDRESS),
     # connecting
@@ -80,6 +88,8 @@ def kind_of(error: type[BaseException]) -> Kind | None:
 
 def failure_of(error: BaseException) -> Failure:
     """The Failure for an error of the network. Its text carries no header and no body."""
+    if isinstance(error, LostReply):
+        return error.failure
     cause = getattr(error, "os_error", None)
     if isinstance(cause, AddressRefused):
         error = cause

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-
-import aiohttp
+from typing import Protocol
 
 from crawler.fetch.errors import FOREIGN, failure_of
 from crawler.fetch.exchange import Head
@@ -56,22 +56,38 @@ class Inflate:
         return out
 
 
+class Body(Protocol):
+    """What a way to the network gives of a reply: status, headers by lower-case name, and the body as it comes.
+
+    `read` gives some bytes, b"" at the end, and raises one of errors.FOREIGN for a body that breaks off.
+    """
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    @property
+    def at_end(self) -> bool: ...
+    async def read(self) -> bytes: ...
+    def close(self) -> None: ...
+
+
 class Reply:
     """One reply. `close` it, always; at the end of the body its connection goes back to the pool by itself."""
 
-    def __init__(self, response: aiohttp.ClientResponse, url: str, watch: Watch, *, packed: bool) -> None:
-        headers = {name.lower(): value for name, value in response.headers.items()}
+    def __init__(self, body: Body, url: str, watch: Watch, *, packed: bool) -> None:
+        headers = body.headers
         length = headers.get("content-length", "")
         self.packed = packed and headers.get("content-encoding", "").lower() in ("gzip", "x-gzip")
         self.head = Head(
-            status=response.status,
+            status=body.status,
             headers=headers,
             url=url,
             # The length of what is read here; nobody knows it for a packed body.
             length=int(length) if length.isdecimal() and not self.packed else None,
         )
         self.received = 0
-        self._response = response
+        self._body = body
         self._watch = watch
         self._inflate = Inflate() if self.packed else None
         self._given = 0
@@ -111,14 +127,14 @@ class Reply:
     async def _raw(self) -> bytes | Failure:
         if self._failure is not None:
             return self._failure
-        content = self._response.content
+        body = self._body
         parts: list[bytes] = []
         size = 0
         # Time spent elsewhere (writing to the disk) is not the host's: move the start of the window along.
         self._mark_at += self._loop.time() - self._left
         while size < PIECE_BYTES:
             try:
-                chunk = await content.readany()
+                chunk = await body.read()
             except FOREIGN as error:
                 self._failure = failure_of(error)
                 break
@@ -152,13 +168,13 @@ class Reply:
 
     async def drain(self) -> None:
         """Read a small rest of the body, so that the connection can be used again; a long or slow rest is left."""
-        content = self._response.content
-        if content.at_eof() or (self.head.length or 0) > _DRAIN_BYTES:
+        body = self._body
+        if body.at_end or (self.head.length or 0) > _DRAIN_BYTES:
             return
         try:
             async with asyncio.timeout(_DRAIN_S):
                 left = _DRAIN_BYTES
-                while left > 0 and (chunk := await content.readany()):
+                while left > 0 and (chunk := await body.read()):
                     left -= len(chunk)
                     self.received += len(chunk)
         except FOREIGN:
@@ -166,4 +182,4 @@ class Reply:
 
     def close(self) -> None:
         """Give the connection back, or drop it when the body was not read to its end."""
-        self._response.close()
+        self._body.close()

@@ -27,6 +27,7 @@ def real(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
 
         asyncio.run(within())
 
+    call.through_a_door = True  # type: ignore[attr-defined]
     return call
 
 
@@ -145,6 +146,8 @@ class Want:
         return None
 
 
+TRANSPORT = ["auto"]
+"""The way to the network that `door` builds on: the suite runs on both, see conftest."""
 FAST = RetrySettings(attempts=3, base_s=0.01, cap_s=0.05)
 FREE = HostLimits(rate=0, burst=1, connections=8)
 
@@ -159,7 +162,7 @@ def door(
     **more: Any,
 ) -> Door:
     """A door without robots.txt and without limits, unless told otherwise."""
-    settings = NetworkSettings(**{"robots": "ignore", **(network or {})})
+    settings = NetworkSettings(**{"robots": "ignore", "transport": TRANSPORT[0], **(network or {})})
     return Door(settings, {"api": limits, "images": limits}, retry, memory_mb, gate or Gate(), **more)
 
 

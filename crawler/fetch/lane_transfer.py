@@ -1,0 +1,170 @@
+"""One GET on the fast lane, between libcurl's callbacks and the one who reads it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Protocol
+
+import pycurl
+
+from crawler.fetch.errors import LostReply
+from crawler.model import Failure, Kind
+
+PIECE_BYTES = 64 * 1024
+"""Whoever waits for a body is woken for this much, for its end, and now and then for what there is."""
+_HELD_BYTES = 256 * 1024
+"""With this much waiting to be read, the host waits too."""
+_HEADER_BYTES, _HEADERS, _HEADS_BYTES = 8190, 128, 64 * 1024
+
+
+class Lane(Protocol):
+    """What a transfer asks of the lane that carries it."""
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop: ...
+    def drop(self, transfer: Transfer) -> None: ...
+    def resume(self, transfer: Transfer) -> None: ...
+
+
+class Transfer:
+    """One GET on its way: `head` first, then `read` until it gives b"", and `close`, always."""
+
+    __slots__ = (
+        "_chunks", "_head", "_lane", "_size", "_waiter", "allowed", "done", "failure", "head_by", "headers",
+        "heads_bytes", "heard", "paused", "refused", "sent", "status", "wire",
+    )  # fmt: skip
+
+    def __init__(self, lane: Lane, head_by: float) -> None:
+        self._lane = lane
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._waiter: asyncio.Future[None] | None = None
+        self._head = False
+        self.wire: Any = None
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.heads_bytes = 0
+        self.head_by = head_by
+        self.heard = 0.0
+        self.sent = self.done = self.paused = False
+        self.failure: Failure | None = None
+        self.refused = ""
+        self.allowed = False
+
+    # -- for the one who wants it ------------------------------------------------------------------
+
+    async def head(self) -> Failure | None:
+        """Wait for status and headers, or the reason why there are none."""
+        while not self._head:
+            if self.done:
+                return self.failure or Failure(Kind.PROTOCOL, "no head")
+            await self._wait()
+        return None
+
+    @property
+    def at_end(self) -> bool:
+        """Nothing more will come, and all that came was read."""
+        return self.done and not self._chunks
+
+    async def read(self) -> bytes:
+        """What came of the body: 64 KB or more while it flows; b"" at its end. Raises LostReply for a broken one."""
+        while self._size < PIECE_BYTES and not self.done:
+            if self.paused:
+                self._resume()
+                continue
+            await self._wait()
+            if self._size:
+                break  # enough, or woken to be judged: the pace may be too slow
+        if self._chunks:
+            data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+            self._chunks.clear()
+            self._size = 0
+            return data
+        if self.failure is not None:
+            raise LostReply(self.failure)
+        return b""
+
+    def close(self) -> None:
+        """Drop it; the connection of a reply that was not read to its end is closed."""
+        self._chunks.clear()
+        self._size = 0
+        if self.wire is not None:
+            self._lane.drop(self)
+
+    async def _wait(self) -> None:
+        self._waiter = self._lane.loop.create_future()
+        self.heard = max(self.heard, self._lane.loop.time())
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _resume(self) -> None:
+        self.paused = False
+        self._lane.resume(self)
+
+    # -- for libcurl's callbacks ---------------------------------------------------------------------
+
+    def on_sent(self) -> None:
+        """Connected; the request is about to go out."""
+        self.sent = True
+        self.heard = self._lane.loop.time()
+
+    @property
+    def waited_for(self) -> bool:
+        """Whether somebody waits for bytes: silence counts only then."""
+        return self._waiter is not None
+
+    @property
+    def in_head(self) -> bool:
+        return not self._head
+
+    def wake(self) -> None:
+        """Let the one who waits look again."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def wake_to_judge(self) -> None:
+        """Hand on what there is, however little: a slow body is judged by the one who reads it."""
+        if self._size:
+            self.wake()
+
+    def on_header(self, line: bytes) -> int | None:
+        """One line of a head (or of trailers, which nobody asked for)."""
+        if self._head:
+            return None
+        self.heard = self._lane.loop.time()
+        self.heads_bytes += len(line)
+        if len(line) > _HEADER_BYTES or self.heads_bytes > _HEADS_BYTES or len(self.headers) >= _HEADERS:
+            self.failure = Failure(Kind.PROTOCOL, "a head of unusual size")
+            return 0
+        if line in (b"\r\n", b"\n"):
+            if self.status >= 200:
+                self._head = True
+                self.wake()
+        elif line.startswith(b"HTTP/"):
+            self.headers = {}
+            self.status = int(line[9:12]) if line[9:12].isdigit() else 0
+        else:
+            name, _, value = line.partition(b":")
+            self.headers[name.decode("latin-1").strip().lower()] = value.strip().decode("utf-8", "surrogateescape")
+        return None
+
+    def on_body(self, data: bytes) -> int | None:
+        """Bytes of the body; asks libcurl to wait when nobody reads them."""
+        self.heard = self._lane.loop.time()
+        if self._size >= _HELD_BYTES:
+            self.paused = True
+            return pycurl.WRITEFUNC_PAUSE
+        self._chunks.append(data)
+        self._size += len(data)
+        if self._size >= PIECE_BYTES:
+            self.wake()
+        return None
+
+    def finish(self, failure: Failure | None) -> None:
+        """It is over, well or not; the wire serves another."""
+        self.done = True
+        self.wire = None
+        self.failure = self.failure or failure
+        self.wake()

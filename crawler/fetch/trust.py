@@ -1,0 +1,41 @@
+"""The certificates that `client.tls_context` trusts, as one file for libcurl."""
+
+from __future__ import annotations
+
+import re
+import ssl
+import tempfile
+from pathlib import Path
+
+_PEM = re.compile(rb"-----BEGIN (?:TRUSTED )?CERTIFICATE-----.+?-----END (?:TRUSTED )?CERTIFICATE-----", re.DOTALL)
+
+
+class Trust:
+    """The system's certificates, and `network.ca_file` in addition: libcurl keeps what it parsed of a single file."""
+
+    def __init__(self, ca_file: str) -> None:
+        self._ca_file = ca_file
+        self._made: Path | None = None
+
+    def path(self) -> str:
+        """The file; made when first asked for, if the system has none that will do. Raises OSError."""
+        system = ssl.get_default_verify_paths()
+        if self._made is None and not self._ca_file and system.cafile:
+            return system.cafile
+        if self._made is None:
+            sources = [Path(self._ca_file)] if self._ca_file else []
+            if system.cafile:
+                sources.append(Path(system.cafile))
+            elif system.capath:
+                sources += sorted(path for path in Path(system.capath).iterdir() if path.is_file())
+            found = dict.fromkeys(pem for path in sources for pem in _PEM.findall(path.read_bytes()))
+            with tempfile.NamedTemporaryFile(prefix="crawler-ca-", suffix=".pem", delete=False) as file:
+                self._made = Path(file.name)
+                file.write(b"\n".join(found) + b"\n")
+        return str(self._made)
+
+    def close(self) -> None:
+        """Remove what was made."""
+        if self._made is not None:
+            self._made.unlink(missing_ok=True)
+            self._made = None

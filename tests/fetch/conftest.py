@@ -1,0 +1,23 @@
+"""One suite, two ways to the network: what is asked of one door is asked of both."""
+
+from collections.abc import Iterator
+
+import fetch_kit
+import pytest
+
+BOTH = {"test_bodies", "test_door", "test_door_limits", "test_reach", "test_hostile"}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests of a door are run twice, by libcurl and by aiohttp."""
+    if metafunc.module.__name__ in BOTH and hasattr(metafunc.function, "through_a_door"):
+        metafunc.fixturenames.append("transport")
+        metafunc.parametrize("transport", ["auto", "aiohttp"], indirect=True)
+
+
+@pytest.fixture
+def transport(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Doors built in this test go this way."""
+    fetch_kit.TRANSPORT[0] = request.param
+    yield
+    fetch_kit.TRANSPORT[0] = "auto"
