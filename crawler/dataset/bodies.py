@@ -25,7 +25,7 @@ from crawler.dataset.derive import Derived, Recipe, Undecodable, derive, prepare
 Need = Literal["bytes", "check", "presence"]
 """The bytes themselves; only whether they are as the log says; only whether a file of the right size is there."""
 Why = Literal["missing", "changed", "unreadable", "undecodable", "not_a_picture"]
-BATCH_FILES = 16
+BATCH_FILES = 64
 BATCH_BYTES = 8 << 20
 AHEAD_BYTES = 96 << 20
 T = TypeVar("T")

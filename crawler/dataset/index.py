@@ -8,6 +8,7 @@ are read back from the log when their turn comes, and prove themselves once more
 from __future__ import annotations
 
 import hashlib
+import os
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from crawler.sites.pixiv import work_of
 from crawler.stop import Stop
 
 BATCH = 5_000
+LINE_BYTES = 8192
+"""What is read of the log at once; most lines are shorter."""
 # No types: numbers sort before text, and among themselves as they should.
 _SCHEMA = """
 PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -16000; PRAGMA locking_mode = EXCLUSIVE;
@@ -74,7 +77,7 @@ class Index:
 
     def __init__(self, log: Path, scratch: Path) -> None:
         scratch.unlink(missing_ok=True)
-        self._log = log.open("rb")
+        self._log = log.open("rb", buffering=0)
         self._base = sqlite3.connect(scratch, isolation_level=None)
         self._base.executescript(_SCHEMA)
         scratch.unlink()  # it lives on while it is open, and no kill leaves it behind
@@ -170,8 +173,14 @@ class Index:
         return self._seen[1], self._seen[2]
 
     def _read(self, at: int) -> Line:
-        self._log.seek(at)
-        line = decode(self._log.readline())
+        raw, ends = b"", -1
+        while ends < 0:
+            block = os.pread(self._log.fileno(), LINE_BYTES, at + len(raw))
+            ends = block.find(b"\n")
+            raw += block if ends < 0 else block[:ends]
+            if not block:
+                break
+        line = decode(raw)
         if line is None:
             raise LogChanged(f"{self._log.name}: changed while it was read; nothing is lost, run the export again")
         return line

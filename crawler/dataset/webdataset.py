@@ -28,7 +28,7 @@ class TarShard:
 
     def size_with(self, sample: Sequence[Member]) -> int:
         """Bytes of the whole tar, with this sample in it."""
-        return self._file.size + sum(tar.size(name, len(data)) for name, data in sample) + len(tar.END)
+        return self._file.size + sum(tar.room(name, len(data)) for name, data in sample) + len(tar.END)
 
     def add(self, sample: Sequence[Member]) -> None:
         """Append the members of a sample."""

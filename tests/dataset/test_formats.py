@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 from exports import Crawl, export, exported, read, tree
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from crawler.dataset import tar
 from crawler.sites.pixiv import work_of
 
 
@@ -44,12 +47,25 @@ def test_webdataset(crawl: Crawl, tmp_path: Path) -> None:
 def test_tars_tell_nothing_of_the_machine(crawl: Crawl, tmp_path: Path) -> None:
     """No clock, no owner, no umask is in a tar, and the members of a sample lie side by side."""
     exported(crawl.works, "--to", "webdataset", "--out", tmp_path / "out")
-    with tarfile.open(tmp_path / "out" / "train-000000.tar") as tar:
-        members = tar.getmembers()
+    with tarfile.open(tmp_path / "out" / "train-000000.tar") as opened:
+        members = opened.getmembers()
     assert {(m.mtime, m.uid, m.gid, m.uname, m.gname, m.mode) for m in members} == {(0, 0, 0, "", "", 0o644)}
     names = [m.name.partition(".")[0] for m in members]
     assert names[::2] == names[1::2]
     assert len(set(names)) == len(names) // 2
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=130),
+    st.integers(0, 8**12),
+)
+def test_headers_are_those_of_tarfile(name: str, size: int) -> None:
+    """The header of any name and size, byte for byte as the standard library writes it."""
+    info = tarfile.TarInfo(name)
+    info.size, info.mode = size, 0o644
+    assert tar.header(name, size) == info.tobuf(tarfile.GNU_FORMAT)
+    assert tar.room(name, size) == len(tar.header(name, size)) + size + len(tar.padding(size))
 
 
 @pytest.mark.parametrize("how", ["arrow", "duckdb"])
