@@ -1,11 +1,13 @@
-"""The files around a log, step by step and blocking: folder, lock, reserve, torn tails kept aside, syncs."""
+"""What a log stands on, step by step and blocking: folder, lock, reserve, torn tails kept aside, memory."""
 
 from __future__ import annotations
 
 import errno
 import fcntl
+import gc
 import os
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from threading import Event
@@ -17,6 +19,18 @@ LOG = "log.jsonl"
 PRIVATE = ".crawl"
 RESERVE_BYTES = 1 << 20
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+@contextmanager
+def no_collection() -> Generator[None]:
+    """While very many objects are made that all stay: to look for garbage among them takes longer than to make them."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 class InUse(Stop):

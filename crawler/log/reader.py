@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -12,6 +13,7 @@ from pyroaring import BitMap64
 from crawler.events import Line, Voided
 from crawler.log import snapshot
 from crawler.log.codec import Glimpse, decode, rescue, skim
+from crawler.log.files import no_collection
 from crawler.rules.replay import Key, State
 from crawler.stop import Stop
 
@@ -140,17 +142,15 @@ def fold(path: Path) -> Folded:
     is odd behind it, or takes back what the snapshot cannot, is answered by folding the log from its first line.
     Reads only; a torn tail is silent: a run may be on. Raises LogDamaged, OSError.
     """
-    kept = snapshot.load(path)
-    if kept is not None:
-        state, offset, last = kept
-        try:
-            folded = _fold(path, state, offset, last)
-        except LogDamaged:
-            pass
-        else:
-            if not state.stale:
-                return folded
-    return _fold(path, State(voided(path)), 0, {})
+    with no_collection():
+        kept = snapshot.load(path)
+        if kept is not None:
+            state, offset, last = kept
+            with suppress(LogDamaged):
+                folded = _fold(path, state, offset, last)
+                if not state.stale:
+                    return folded
+        return _fold(path, State(voided(path)), 0, {})
 
 
 def replay(path: Path) -> State:

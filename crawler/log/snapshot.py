@@ -51,7 +51,7 @@ def load(log: Path) -> tuple[State, int, dict[str, int]] | None:
             return None
     finally:
         os.close(descriptor)
-    return State.thaw(unpack(data[end + 1 :])), head["offset"], head["last"]
+    return State.thaw(unpack(memoryview(data)[end + 1 :])), head["offset"], head["last"]
 
 
 def save(disk: Disk, log: Path, frozen: Frozen, offset: int, last: dict[str, int]) -> int:

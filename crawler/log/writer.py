@@ -177,15 +177,18 @@ class Log:
 
     def _snapshot(self, offset: int, every: int) -> _Keep | None:
         """The state now, which is that of the log's first `offset` bytes, if a snapshot of it is due."""
-        if offset - self._snapshot_at < every or self.nearly_full or (frozen := self.state.freeze()) is None:
+        if offset - self._snapshot_at < every or self.nearly_full:
             return None
-        return frozen, offset, self._last | {self.id: self.next_seq - 1}
+        with files.no_collection():
+            frozen = self.state.freeze()
+        return None if frozen is None else (frozen, offset, self._last | {self.id: self.next_seq - 1})
 
     def _keep(self, frozen: Frozen, offset: int, last: dict[str, int]) -> None:
         """In the log's thread, once what it stands for is durable: replace the snapshot, if there is room for one."""
-        with suppress(OSError):
+        self._snapshot_at = offset  # also where it fails, or every commit would try again
+        with suppress(OSError), files.no_collection():
             size = snapshot.save(self._disk, self._path, frozen, offset, last)
-            self._snapshot_at, self._snapshot_every = offset, max(SNAPSHOT_BYTES, 4 * size)
+            self._snapshot_every = max(SNAPSHOT_BYTES, 4 * size)
 
     def _leave(self, keep: _Keep | None) -> None:
         """In the log's thread, after any write that is still under way: a last snapshot; the folder is free."""

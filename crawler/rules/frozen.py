@@ -49,9 +49,10 @@ def pack(frozen: Frozen) -> Iterator[bytes]:
         yield part
 
 
-def unpack(data: bytes) -> Frozen:
+def unpack(data: bytes | memoryview) -> Frozen:
     """The inverse of `pack`. Raises ValueError, KeyError, TypeError or IndexError for other bytes."""
-    parts: list[bytes] = []
+    data = memoryview(data)
+    parts: list[memoryview] = []
     at = 0
     while at < len(data):
         end = at + 8 + int.from_bytes(data[at : at + 8], "little")
@@ -61,7 +62,7 @@ def unpack(data: bytes) -> Frozen:
         raise ValueError("the last part is cut off")
     parts.reverse()
     head = orjson.loads(parts.pop())
-    maps = {name: {key: BitMap64.deserialize(parts.pop()) for key in head[name]} for name in _MAPS}
+    maps = {name: {key: BitMap64.deserialize(bytes(parts.pop())) for key in head[name]} for name in _MAPS}
     unfinished = [_unfinished(row, head["logs"]) for part in reversed(parts) for row in orjson.loads(part)]
     if len(unfinished) != head["unfinished"]:
         raise ValueError("not all works are there")
