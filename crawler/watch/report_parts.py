@@ -101,7 +101,7 @@ def _top(facts: Facts) -> str:
 
 def _tiles(facts: Facts) -> str:
     tally, totals = facts.tally, facts.totals
-    on = sum(span.last - span.opened for span in tally.spans)
+    on = sum(end - begin for begin, end in _on(tally.spans))
     known = len(tally.alive) + len(tally.missing) + len(tally.hidden)
     alive = share(len(tally.alive) + len(tally.hidden), known) if known else "–"
     tiles = (
@@ -133,23 +133,23 @@ def _outcomes(facts: Facts) -> Part:
 
 def _throughput(tally: Tally) -> Part:
     """Over running time: what lies between two runs is left out, and a dashed line marks where the next one began."""
-    spans = sorted(tally.spans, key=lambda span: span.opened)
+    on = _on(tally.spans)
     step = tally.bins.step_s
     data: list[tuple[Cell, ...]] = [
         (_stamp(at * step), *(round(n) for n in sums)) for at, sums in sorted(tally.bins.sums.items())
     ]
-    long = sum(span.last - span.opened for span in spans)
-    if not spans or long <= 0 or not data:
+    long = sum(end - begin for begin, end in on)
+    if long <= 0 or not data:
         return "", Table("throughput", (), [])
     wide = max(step, long / _CURVE_POINTS)
     sums = [[0.0, 0.0, 0.0] for _ in range(int(long / wide) + 1)]
     for at, values in tally.bins.sums.items():
-        into = sums[min(len(sums) - 1, int(_running(at * step, spans) / wide))]
+        into = sums[min(len(sums) - 1, int(_running(at * step, on) / wide))]
         for i, value in enumerate(values):
             into[i] += value
-    shaded = [(_running(a, spans), _running(b, spans)) for a, b in tally.blocks]
+    shaded = [(_running(a, on), _running(b, on)) for a, b in tally.blocks]
     shaded = [(a, b) for a, b in shaded if b > a]
-    marks = [_running(span.opened, spans) for span in spans[1:]]
+    marks = [_running(begin, on) for begin, _ in on[1:]]
     last = max(1e-9, long - (len(sums) - 1) * wide)
     spent = [wide] * (len(sums) - 1) + [max(last, wide / 2)]
     charts = ""
@@ -170,9 +170,20 @@ def _throughput(tally: Tally) -> Part:
     return body, Table("throughput", ("begin (UTC)", "works", "images", "bytes"), data)
 
 
-def _running(t: float, spans: Sequence[Span]) -> float:
+def _on(spans: Sequence[Span]) -> list[tuple[float, float]]:
+    """When anything ran, in order: spans of runs at the same time (many workers) are one."""
+    on: list[tuple[float, float]] = []
+    for span in sorted(spans, key=lambda span: span.opened):
+        if on and span.opened <= on[-1][1]:
+            on[-1] = (on[-1][0], max(on[-1][1], span.last))
+        else:
+            on.append((span.opened, span.last))
+    return on
+
+
+def _running(t: float, on: Sequence[tuple[float, float]]) -> float:
     """Seconds of running before the moment `t`."""
-    return sum(max(0.0, min(t, span.last) - span.opened) for span in spans)
+    return sum(max(0.0, min(t, end) - begin) for begin, end in on)
 
 
 def _runs(tally: Tally) -> Part:
