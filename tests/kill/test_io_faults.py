@@ -148,13 +148,8 @@ def test_the_log_cannot_be_synced(begun: Path, calm: Any) -> None:
     goes_on(begun, calm)
 
 
-@pytest.mark.parametrize(
-    ("names", "error"),
-    [
-        ("fsync", "EIO"),
-        *(pytest.param(*case, marks=LONG) for case in (("write", "ENOSPC"), ("write", "EIO"), (RENAME, "EIO"))),
-    ],
-)
+@LONG
+@pytest.mark.parametrize(("names", "error"), [("write", "ENOSPC"), ("write", "EIO"), ("fsync", "EIO"), (RENAME, "EIO")])
 def test_an_image_cannot_be_written(begun: Path, calm: Any, names: str, error: str) -> None:
     """Write, fsync or rename of one image fails: exit 7, the image has no final name, and its work is named."""
     root = begun.parent / "out"
