@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 from crawler.audit.decode import Decoder
@@ -30,6 +30,7 @@ from crawler.log.reader import scan, voided
 from crawler.model import Page, WorkId, bit_of
 
 BATCH = 32
+BUFFER_BYTES = 1 << 18
 SETTLING_S = 5.0
 """While a run is on, a file this young may be waiting for its log line (log.commit_ms is at most a minute, 0.2 s as a
 rule)."""
@@ -174,7 +175,10 @@ class _Checker:
         return [self._check(image) for image in images]
 
     def _check(self, image: Standing) -> _Checked:
-        finding = check_file(self._directory, image)
+        buffer: bytearray | None = getattr(self._own, "buffer", None)
+        if buffer is None:
+            buffer = self._own.buffer = bytearray(BUFFER_BYTES)
+        finding = check_file(self._directory, image, buffer)
         if finding is not None or not self._decode:
             return _Checked(image.bytes, finding)
         decoder: Decoder | None = getattr(self._own, "decoder", None)
@@ -189,21 +193,26 @@ class _Checker:
         return _Checked(image.bytes, Finding("undecodable", image.path, why, image) if verdict == "broken" else None)
 
 
-def check_file(directory: Path, image: Standing) -> Finding | None:
-    """What is wrong with the file of a `stored` line: place, presence, size, digest, in this order. Blocking."""
+def check_file(directory: Path, image: Standing, buffer: bytearray) -> Finding | None:
+    """What is wrong with the file of a `stored` line: place, presence, size, digest, in this order. Blocking.
+
+    `buffer` is what the file is read through.
+    """
     path = image.path
-    place = PurePosixPath(path)
-    if place.is_absolute() or ".." in place.parts or place.parts[:1] != ("images",) or "\0" in path:
+    if not path.startswith("images/") or ".." in path.split("/") or "\0" in path:
         return Finding("misplaced", path, "the log names a place outside images/", image, aside=False)
     try:
-        with open(directory / path, "rb", buffering=0, opener=_open) as file:
-            status = os.fstat(file.fileno())
+        file = os.open(f"{directory}/{path}", _FLAGS)
+        try:
+            status = os.fstat(file)
             if not stat.S_ISREG(status.st_mode):
                 return Finding("misplaced", path, "not a plain file", image)
             if status.st_size != image.bytes:
                 what = "truncated" if status.st_size < image.bytes else "wrong_size"
                 return Finding(what, path, f"{status.st_size} bytes instead of {image.bytes}", image)
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = _digest(file, buffer)
+        finally:
+            os.close(file)
     except (FileNotFoundError, NotADirectoryError):
         return Finding("missing", path, "not there", image, aside=False)
     except IsADirectoryError:
@@ -217,8 +226,16 @@ def check_file(directory: Path, image: Standing) -> Finding | None:
     return None
 
 
-def _open(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # a pipe under an image's name must not make us wait
+_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+"""A pipe under an image's name must not make us wait."""
+
+
+def _digest(file: int, buffer: bytearray) -> str:
+    # hashlib.file_digest makes and clears a buffer for each file: of small ones, that is most of the work.
+    digest, view = hashlib.sha256(), memoryview(buffer)
+    while size := os.readv(file, [view]):
+        digest.update(view[:size])
+    return digest.hexdigest()
 
 
 def _files(directory: Path) -> Iterator[str]:

@@ -5,6 +5,7 @@ change their pages and dates.
 """
 
 import hashlib
+import json
 import random
 import signal
 import subprocess
@@ -59,16 +60,18 @@ def works_asked(requests: Counter[tuple[str, str]]) -> set[int]:
     return {int(parts[3]) for parts in paths}
 
 
-def replaced(root: Path) -> dict[str, bytes]:
+def replaced(root: Path, name: str = "replaced") -> dict[str, bytes]:
     """The old files that were kept."""
-    folder = root / ".crawl" / "replaced"
+    folder = root / ".crawl" / name
     return {p.name: p.read_bytes() for p in folder.iterdir()} if folder.is_dir() else {}
 
 
 def standing(root: Path) -> list[dict[str, Any]]:
-    """The lines that hold."""
-    voided = {(v["line"]["log"], v["line"]["seq"]) for v in lines(root) if v["event"] == "voided"}
-    return [line for line in lines(root) if (line["log"], line["seq"]) not in voided]
+    """The lines that hold; a torn tail, as after a kill, is none."""
+    raw = (root / "log.jsonl").read_bytes()
+    mine = [json.loads(line) for line in raw[: raw.rfind(b"\n") + 1].splitlines()]
+    voided = {(v["line"]["log"], v["line"]["seq"]) for v in mine if v["event"] == "voided"}
+    return [line for line in mine if (line["log"], line["seq"]) not in voided]
 
 
 def strongest(root: Path) -> list[dict[str, Any]]:
@@ -287,6 +290,54 @@ def test_a_recheck_killed_again_and_again(tmp_path: Path, worlds: tuple[Any, Any
     now = {path: (root / path).read_bytes() for path in files(root)}
     old = {data for path, data in before.items() if now.get(path) != data}
     assert old <= set(replaced(root).values())
+    assert command("verify", root).code == 0
+
+
+STEPS = (
+    "before-link-folder:3",
+    "after-link-folder:5",
+    "mid-write-log:4",
+    "after-write-log:4",
+    "after-replace-image:3",
+    "after-sync-log:4",
+    "before-replace-folder:3",
+    "after-replace-folder:2",
+    "before-unlink-folder:1",
+    "after-unlink-folder:1",
+    "mid-write-log:9",
+    "before-sync-log:6",
+)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(400)
+def test_a_recheck_killed_at_each_step(tmp_path: Path, worlds: tuple[Any, Any]) -> None:
+    """One folder, killed at each step of putting the new in the place of the old: whatever the log says is on the
+    disk, nothing else is but what no line names yet, and the end is that of an uninterrupted recheck."""
+    first, second = worlds
+    ids = crawled(tmp_path, first, 70, seed=21)
+    root = tmp_path / "out"
+    before = {path: (root / path).read_bytes() for path in files(root)}
+    config = write_config(tmp_path, second, 'path = "ids.txt"', "[log]\ncommit_ms = 20")
+    died = 0
+    for step in STEPS:
+        args = ("--recheck", "all", "-q", "--limits.works", "3", "--limits.api.rate", "60")
+        ended = command("run", config, *args, env={"CRAWLER_FAILPOINT": step})
+        died += ended.code == -signal.SIGKILL
+        found = json.loads(command("verify", root, "--json").out)["found"]
+        assert set(found) <= {"orphan"}, (step, found)
+        now = {path: (root / path).read_bytes() for path in files(root)}
+        stored = {line["path"]: line["sha256"] for line in standing(root) if line["event"] == "stored"}
+        assert stored.keys() <= now.keys()
+        everything = {*now.values(), *replaced(root).values(), *replaced(root, "replacing").values()}
+        assert set(before.values()) <= everything, step
+    assert died >= len(STEPS) - 2
+    ended = run(tmp_path, second, "--recheck", "all")
+    assert ended.code == 0, ended.err
+    judge_second(first.world, second.world, root, ids)
+    assert replaced(root, "replacing") == {}
+    now = {path: (root / path).read_bytes() for path in files(root)}
+    assert {data for path, data in before.items() if now.get(path) != data} <= set(replaced(root).values())
     assert command("verify", root).code == 0
 
 
