@@ -37,7 +37,7 @@ class Facts:
     @property
     def name(self) -> str:
         """The folder and what it lies in: many a folder is just called `data`."""
-        return "/".join(self.directory.resolve().parts[-2:]).lstrip("/") or str(self.directory)
+        return _place(self.directory.resolve())
 
     @property
     def settled(self) -> int:
@@ -83,6 +83,11 @@ def sections(facts: Facts, folder: str, sheet: Sequence[tuple[Sample, bool, str]
     return "".join(parts), tables
 
 
+def _place(path: Path) -> str:
+    """A path without what it lies under: a report is passed on, and whose machine it was is nobody's business."""
+    return "/".join(path.parts[-2:]).replace("//", "/")
+
+
 def _stamp(t: float) -> str:
     return datetime.fromtimestamp(t, UTC).strftime("%Y-%m-%d %H:%M")
 
@@ -90,7 +95,8 @@ def _stamp(t: float) -> str:
 def _top(facts: Facts) -> str:
     source = facts.state.source or {}
     path: object = source.get("path") or "standard input"
-    listed = text(", ".join(map(str, cast("list[object]", path))) if isinstance(path, list) else str(path))
+    paths = cast("list[object]", path) if isinstance(path, list) else [path]
+    listed = text(", ".join(_place(Path(str(one))) for one in paths))
     state = "a run is on" if facts.running else "no run is on"
     return (
         f"<header><h1>{text(facts.name)}</h1>"

@@ -163,7 +163,8 @@ function draw() {
   const s = seen.state;
   if (s.listed === undefined) return;
   document.title = `${percent(s.done + s.gone + s.failed, s.listed)}% · crawler`;
-  $("folder").textContent = s.directory;
+  $("folder").textContent = s.directory.split("/").slice(-2).join("/");
+  $("folder").title = s.directory;
   drawProgress(s); drawTiles(s); drawHosts(s); drawOutcomes(s); drawCharts(); pill();
 }
 
