@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from crawler.dataset.export import Exported
     from crawler.dataset.job import Options
 
-FORMATS = ("webdataset", "parquet", "imagefolder", "pairs")
+FORMATS = ("webdataset", "parquet", "imagefolder", "pairs", "manifest")
 PROBLEMS_SHOWN = 20
 _WORDS = {
     "where": "not asked for (--where)",
@@ -196,7 +196,8 @@ def _told(out: str, done: Exported, elapsed: float) -> list[str]:
     ]
     if "status" in done.manifest:
         lines += [f"  pairs: {name:<21}{words.count(n):>11}" for name, n in done.manifest["status"].items()]
-    lines += [f"  {name:<28}{words.count(n):>11}" for name, n in totals["splits"].items()]
+    if totals["shards"]:
+        lines += [f"  {name:<28}{words.count(n):>11}" for name, n in totals["splits"].items()]
     lines += [f"  left out: {_WORDS.get(why, why):<18}{words.count(n):>11}" for why, n in totals["left_out"].items()]
     if done.unsound:
         lines.append(

@@ -39,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="queue again exactly what is broken, mend a damaged log; nothing is deleted",
     )
     parser.add_argument("--decode", action="store_true", help="decode each image as well: slow, and thorough")
+    parser.add_argument("--against", metavar="FILE", help="a published manifest.jsonl: what is the same, changed, gone")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output, with every problem")
 
 
@@ -53,6 +54,10 @@ def run(args: argparse.Namespace) -> int:
     if not (directory / "log.jsonl").is_file():
         print(no_log(directory / "log.jsonl"), file=sys.stderr)
         return 2
+    if args.against is not None:
+        from crawler.cli.against import against
+
+        return against(args, directory)
     began = time.monotonic()
     progress = _Progress(began, shown=sys.stderr.isatty() and not getattr(args, "quiet", False))
     mended: Mended | None = None

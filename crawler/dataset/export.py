@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from crawler import __version__
+from crawler.dataset.card import card
 from crawler.dataset.columns import COLUMNS, DERIVED
 from crawler.dataset.index import Index
 from crawler.dataset.job import UNSOUND, Job, Options, Progress
@@ -71,7 +72,9 @@ def export(directory: Path, out: Path, options: Options, progress: Progress | No
                 return Exported(manifest.data, before=True)
             job = Job(directory, options, index, manifest, disk, where, stack, progress=progress)
             writer(job)
-            manifest.finish(_totals(job))
+            totals = _totals(job)
+            manifest.place("_card.md", card(job, totals).encode())
+            manifest.finish(totals)
             shutil.rmtree(manifest.scratch)
         except sqlite3.Error as error:
             raise StorageFailed(
@@ -83,7 +86,7 @@ def export(directory: Path, out: Path, options: Options, progress: Progress | No
 
 def _writer(options: Options) -> Writer:
     """The writer of a format; made first, so that a missing package is told before anything is read."""
-    from crawler.dataset import write, write_pairs
+    from crawler.dataset import recipe, write, write_pairs
 
     match options.to:
         case "webdataset":
@@ -94,6 +97,8 @@ def _writer(options: Options) -> Writer:
             return write.imagefolder
         case "pairs":
             return write_pairs.Writer(options)
+        case "manifest":
+            return recipe.write
 
 
 def _check_place(directory: Path, out: Path) -> None:
@@ -156,7 +161,7 @@ def _totals(job: Job) -> dict[str, Any]:
     return {
         "shards": len(shards),
         "samples": sum(shard["samples"] for shard in shards),
-        "images": sum(shard["images"] for shard in shards),
+        "images": job.contents.images if job.options.to == "manifest" else sum(shard["images"] for shard in shards),
         "bytes": sum(shard["bytes"] for shard in shards),
         "splits": {name: sum(shard["samples"] for shard in some) for name, some in splits.items()},
         "left_out": dict(sorted(left.items())),

@@ -14,17 +14,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from crawler.events import Described, Failed, Gone, Line, Stored
+from crawler.events import Described, Failed, Gone, Line, Opened, Stored
 from crawler.log.codec import decode
 from crawler.log.reader import scan, voided
-from crawler.model import Work, WorkId
-from crawler.rules.replay import GONE_STRENGTH
+from crawler.model import Page, Work, WorkId
+from crawler.rules.replay import GONE_STRENGTH, State
 from crawler.sites.pixiv import work_of
 from crawler.stop import Stop
 
 BATCH = 5_000
 LINE_BYTES = 8192
 """What is read of the log at once; most lines are shorter."""
+_FAILED = 100
+"""Strength of what failed for good; what is gone is stronger, that is, less."""
 # No types: numbers sort before text, and among themselves as they should.
 _SCHEMA = """
 PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -16000; PRAGMA locking_mode = EXCLUSIVE;
@@ -72,6 +74,7 @@ class Item:
 class Index:
     """The standing `stored` lines of a log in the order (id, page), the latest of each image. Closes with `with`.
 
+    `state` is what the log adds up to, `runs` are its `opened` lines by time.
     Raises LogDamaged, OSError (no log), sqlite3.Error (the disk is full).
     """
 
@@ -93,10 +96,13 @@ class Index:
 
     def _fill(self, log: Path) -> None:
         undone = voided(log)
+        self.state = State(undone)
+        opened: dict[tuple[str, str, int], Opened] = {}
         self._base.execute("BEGIN")
         stored: list[tuple[object, ...]] = []
         for at, line in scan(log):
             event = line.event
+            self.state.apply(line)
             if (line.log, line.seq) in undone:
                 continue
             if isinstance(event, Stored):
@@ -109,8 +115,11 @@ class Index:
             elif isinstance(event, Gone):
                 self._base.execute(_ADD_ABSENT, (event.id, _strength(event.reason), event.reason))
             elif isinstance(event, Failed):
-                strength = 100 - event.permanent
+                strength = _FAILED + 1 - event.permanent
                 self._base.execute(_ADD_ABSENT, (event.id, strength, event.reason))
+            elif isinstance(event, Opened):
+                opened[line.t, line.log, line.seq] = event
+        self.runs = [opened[moment] for moment in sorted(opened)]
         self._base.executemany(_ADD_STORED, stored)
         self._base.execute("COMMIT")
 
@@ -141,6 +150,11 @@ class Index:
         rows = self._base.execute(f"SELECT s.at, d.at {_IMAGES} AND s.id = ?{_ORDER}", (id,)).fetchall()
         return [self._item(*row) for row in rows]
 
+    def one(self, id: WorkId, page: Page) -> Item | None:
+        """One image, if it stands stored."""
+        row = self._base.execute(f"SELECT s.at, d.at {_IMAGES} AND s.id = ? AND s.page = ?", (id, page)).fetchone()
+        return None if row is None else self._item(*row)
+
     def work(self, id: WorkId) -> Work | None:
         """What the site said of a work, with or without images stored."""
         row = self._base.execute("SELECT at FROM described WHERE id = ?", (id,)).fetchone()
@@ -150,6 +164,14 @@ class Index:
         """Why nothing is stored of a work: a reason of the log, or `pending`."""
         row = self._base.execute("SELECT reason FROM absent WHERE id = ?", (id,)).fetchone()
         return "pending" if row is None else row[0]
+
+    def absences(self) -> Iterator[tuple[WorkId, str]]:
+        """Works of which nothing is stored and that are known to be gone, with the reason, in order."""
+        yield from self._base.execute(
+            "SELECT id, reason FROM absent a WHERE strength < ? AND (reason = 'purged' OR NOT EXISTS "
+            "(SELECT 1 FROM stored s WHERE s.id = a.id)) ORDER BY id",
+            (_FAILED,),
+        )
 
     def _item(self, stored_at: int, described_at: int | None) -> Item:
         line = self._read(stored_at)

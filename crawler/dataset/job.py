@@ -17,9 +17,10 @@ from crawler.dataset.manifest import Manifest
 from crawler.dataset.splits import DEFAULT
 from crawler.dataset.where import Where
 from crawler.disk import Disk
+from crawler.model import WorkId
 
-Format = Literal["webdataset", "parquet", "imagefolder", "pairs"]
-FORMATS: tuple[Format, ...] = ("webdataset", "parquet", "imagefolder", "pairs")
+Format = Literal["webdataset", "parquet", "imagefolder", "pairs", "manifest"]
+FORMATS: tuple[Format, ...] = ("webdataset", "parquet", "imagefolder", "pairs", "manifest")
 Layout = Literal["folders", "shards", "none"]
 LAYOUTS: tuple[Layout, ...] = ("folders", "shards", "none")
 UNSOUND = ("missing", "changed", "unreadable", "undecodable")
@@ -46,6 +47,31 @@ class Options:
 
 
 @dataclass(slots=True)
+class Contents:
+    """What the chosen images are like: counts of images by format, of works by rating, kind and year."""
+
+    images: int = 0
+    bytes: int = 0
+    mimes: Counter[Any] = field(default_factory=Counter[Any])
+    ratings: Counter[Any] = field(default_factory=Counter[Any])
+    kinds: Counter[Any] = field(default_factory=Counter[Any])
+    years: Counter[Any] = field(default_factory=Counter[Any])
+    last: WorkId | None = None
+
+    def add(self, row: Row) -> None:
+        """One more; the images of a work come one after the other."""
+        values = row.values
+        self.images += 1
+        self.bytes += values["bytes"]
+        self.mimes[values["mime"]] += 1
+        if row.id != self.last:
+            self.last = row.id
+            self.ratings[values["x_restrict"]] += 1
+            self.kinds[values["kind"]] += 1
+            self.years[values["created"][:4] if values["created"] else None] += 1
+
+
+@dataclass(slots=True)
 class Job:
     """What a format's writer works with. `tell` is told images and bytes gone through so far."""
 
@@ -56,6 +82,7 @@ class Job:
     disk: Disk
     where: Where
     stack: ExitStack
+    contents: Contents = field(default_factory=Contents)
     left: Counter[str] = field(default_factory=Counter[str])
     progress: Progress | None = None
     gone_through: list[int] = field(default_factory=lambda: [0, 0])
@@ -65,10 +92,11 @@ class Job:
         return self.stack.enter_context(Bodies(self.directory, need, self.options.resize, self.options.jobs))
 
     def rows(self) -> Iterator[Row]:
-        """Every image that the filters let through, in order."""
+        """Every image that the filters let through, in order, counted as it goes by. To be used once."""
         for item in self.index.items():
             row = row_of(item, self.options.splits)
             if self.where(row.values):
+                self.contents.add(row)
                 yield row
             else:
                 self.left["where"] += 1

@@ -58,7 +58,8 @@ def manifest(out: Path) -> dict[str, Any]:
         path = out / shard.get("table", shard["name"])
         assert hashlib.sha256(path.read_bytes()).hexdigest() == shard["sha256"]
         assert (out / shard["name"]).is_dir() or path.stat().st_size == shard["bytes"]
-    assert told["totals"]["images"] == sum(shard["images"] for shard in told["shards"])
+    assert (out / "_card.md").read_text().startswith("# Data card")
+    assert told["to"] == "manifest" or told["totals"]["images"] == sum(shard["images"] for shard in told["shards"])
     assert told["complete"] is True
     there = {p.name for p in out.iterdir() if not p.name.startswith("_")} | {"_manifest.json"}
     assert there == named, "nothing else is there"

@@ -107,7 +107,7 @@ def test_another_export_is_not_overwritten(crawl: Crawl, tmp_path: Path) -> None
     assert "--replace" in err
     exported(*arguments(crawl, "webdataset", out), "--where", "page = 0", "--replace")
     exported(*arguments(crawl, "imagefolder", out), "--replace")
-    assert {p.name for p in out.iterdir()} == {"train", "val", "_manifest.json"}
+    assert {p.name for p in out.iterdir()} == {"train", "val", "_manifest.json", "_card.md"}
 
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("mine")

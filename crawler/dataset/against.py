@@ -1,0 +1,102 @@
+"""Holds a crawl against a published manifest: which of its images are here and the same, changed, or gone."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+
+from crawler.dataset.bodies import Bodies, Left, Wanted
+from crawler.dataset.index import Index
+from crawler.dataset.recipe import check
+from crawler.dataset.stops import Refused
+from crawler.log.files import LOG
+from crawler.model import Page, WorkId
+
+Verdict = Literal["same", "changed", "gone", "lost"]
+"""`changed`: other bytes were stored; `gone`: nothing was; `lost`: stored the same, but the file is not so any more."""
+VERDICTS: tuple[Verdict, ...] = ("same", "changed", "gone", "lost")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """An image of the manifest that is not here as it was there, and why."""
+
+    id: WorkId
+    page: Page
+    verdict: Verdict
+    why: str
+
+
+@dataclass(slots=True)
+class Comparison:
+    """Images of the manifest by verdict; `extra`: images here that it does not name."""
+
+    counts: Counter[str] = field(default_factory=Counter[str])
+    reasons: Counter[str] = field(default_factory=Counter[str])
+    extra: int = 0
+
+    @property
+    def same(self) -> bool:
+        """Whether everything that the manifest names is here, byte for byte."""
+        return self.counts.total() == self.counts["same"]
+
+
+def compare(directory: Path, manifest: Path, tell: Callable[[Difference], None]) -> Comparison:
+    """Hold the crawl in `directory` against `manifest`; `tell` hears of each difference, in the manifest's order.
+
+    Blocking; memory does not know how long the manifest is. Raises Refused for a manifest that cannot be read,
+    LogDamaged, OSError.
+    """
+    found = Comparison()
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        Index(directory / LOG, Path(scratch) / "index.sqlite") as index,
+        Bodies(directory, "check") as bodies,
+    ):
+        for known, got in bodies.load(_jobs(index, manifest)):
+            difference = known if known.verdict != "same" else _held(known, got[0])
+            found.counts[difference.verdict] += 1
+            if difference.verdict != "same":
+                found.reasons[difference.why] += 1
+                tell(difference)
+        here = found.counts.total() - found.counts["gone"]
+        found.extra = max(0, index.counts()[1] - here)
+    return found
+
+
+def _jobs(index: Index, manifest: Path) -> Iterator[tuple[Difference, tuple[Wanted, ...]]]:
+    """What the log says of each line, and the file that has to be looked at."""
+    for id, page, sha256 in read_manifest(manifest):
+        item = index.one(id, page)
+        if item is None:
+            yield Difference(id, page, "gone", index.absence(id)), ()
+        elif item.stored.sha256 != sha256:
+            yield Difference(id, page, "changed", f"now {item.stored.sha256}"), ()
+        else:
+            stored = item.stored
+            yield Difference(id, page, "same", ""), (Wanted(stored.path, stored.bytes, sha256),)
+
+
+def _held(known: Difference, got: Any) -> Difference:
+    return Difference(known.id, known.page, "lost", f"file {got.why}") if isinstance(got, Left) else known
+
+
+def read_manifest(path: Path) -> Iterator[tuple[WorkId, Page, str]]:
+    """Id, page and digest of each line. Raises Refused, as FILE:LINE: why."""
+    try:
+        with path.open("rb") as file:
+            for number, raw in enumerate(file, 1):
+                if not raw.strip():
+                    continue
+                try:
+                    yield check(orjson.loads(raw))
+                except (ValueError, AttributeError) as error:
+                    raise Refused(f"{path}:{number}: no line of a manifest: {error}") from None
+    except OSError as error:
+        raise Refused(f"{path}: {error.strerror or error}") from None
