@@ -104,13 +104,23 @@ class Voided:
 
 @dataclass(frozen=True, slots=True)
 class Throttled:
-    """The limiter of a host changed its mind. `rate` in requests/s (0: unlimited), `until` UTC ISO 8601 or None."""
+    """The limiter of a host changed its mind. `rate` in requests/s (0: unlimited), `until` UTC ISO 8601 or None.
+
+    The rest is what it has learnt, for the next run (rules.learning.Memory): the host's own `limit` (requests/s; 0: not
+    known), of which `room` fit at once, `met` so many times in a row; more is asked for `again` (UTC ISO 8601, or
+    None); a block lasted `block_s`.
+    """
 
     event: ClassVar[str] = "throttled"
     host: str
     rate: float
     until: str | None
     reason: str
+    limit: float = 0.0
+    room: float = 0.0
+    met: int = 0
+    again: str | None = None
+    block_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

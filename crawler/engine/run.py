@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from crawler.engine.books import Books, Outcome, Pull
 from crawler.engine.recheck import Again, Recheck
 from crawler.engine.settings import LimitsSettings
 from crawler.engine.work import Tools, crawl
-from crawler.events import Opened, Throttled
+from crawler.events import Opened
 from crawler.fetch.door import Door
 from crawler.fetch.settings import HostLimits, NetworkSettings
 from crawler.log.files import LOG
@@ -162,7 +161,8 @@ class Run:
             self._rooms.retry,
             self._rooms.limits.memory_mb,
             self._gate,
-            on_throttle=self._throttled,
+            on_throttle=books.note,
+            known=log.state.throttled,
         )
         try:
             async with door, asyncio.TaskGroup() as group:
@@ -279,10 +279,6 @@ class Run:
         await asyncio.sleep(self._rooms.limits.drain_s)
         for task in (*self._works, *self._images):
             task.cancel()
-
-    def _throttled(self, host: str, rate: float, until: float | None, reason: str) -> None:
-        moment = None if until is None else datetime.fromtimestamp(until, UTC).isoformat(timespec="milliseconds")
-        self._books.note(Throttled(host, rate, moment and moment.replace("+00:00", "Z"), reason))
 
 
 async def take(slots: asyncio.Semaphore) -> None:

@@ -15,6 +15,7 @@ from types import TracebackType
 
 from yarl import URL
 
+from crawler.events import Throttled
 from crawler.fetch.client import Client, host_key, origin_of, parse_url
 from crawler.fetch.exchange import Exchange, Had, HostState, Request
 from crawler.fetch.hosts import Host, Hosts, OnThrottle
@@ -25,6 +26,7 @@ from crawler.fetch.settings import HostLimits, NetworkSettings
 from crawler.model import Failure, Kind, Lane
 from crawler.rules.retry import (
     BREAKER,
+    DENIED_MAX,
     REFUSALS,
     REFUSALS_MAX,
     TROUBLES,
@@ -54,8 +56,10 @@ class Door:
         *,
         on_throttle: OnThrottle | None = None,
         now: Callable[[], float] = time.time,
+        known: Mapping[str, Throttled] | None = None,
     ) -> None:
-        """`now` (UTC seconds) is only for what is told to people; decisions run on the loop's clock.
+        """`now` (UTC seconds) is for what is told to people, and for `known`, what the limiters of earlier runs told
+        last, by host; decisions run on the loop's clock.
 
         Raises client.BadNetwork when `network.ca_file` cannot be used.
         """
@@ -63,7 +67,7 @@ class Door:
         self._retry = retry
         self._gate = gate
         self._client = Client(network)
-        self._hosts = Hosts(lanes, retry, gate, on_throttle, now)
+        self._hosts = Hosts(lanes, retry, gate, on_throttle, now, known)
         self._memory = Room(int(memory_mb * 1e6), gate)
         self._robots = Robots(self._ask_robots, retry, gate, obey=network.robots == "obey")
         self.requests = 0
@@ -96,7 +100,7 @@ class Door:
         while True:
             self._gate.check()
             request = exchange.request()
-            failure = await self._attempt(exchange, request)
+            failure = await self._attempt(exchange, request, again=refusals > 0)
             if failure is None:
                 return Had(attempts + 1)
             if failure.kind in REFUSALS:
@@ -115,9 +119,11 @@ class Door:
     async def _ask_robots(self, exchange: Exchange) -> Failure | None:
         return await self._attempt(exchange, exchange.request(), robots=True)
 
-    async def _attempt(self, exchange: Exchange, request: Request, *, robots: bool = False) -> Failure | None:
+    async def _attempt(
+        self, exchange: Exchange, request: Request, *, robots: bool = False, again: bool = False
+    ) -> Failure | None:
         """One attempt, redirects followed; None when it was had. `robots`: this is a robots.txt, about which none
-        is asked."""
+        is asked. `again`: it was refused before."""
         try:
             first = url = parse_url(request.url)
         except ValueError as error:
@@ -130,7 +136,7 @@ class Door:
             if failure is not None:
                 return failure
             secret = origin_of(url) == origin_of(first)
-            outcome = await self._visit(exchange, request, url, secret=secret)
+            outcome = await self._visit(exchange, request, url, secret=secret, again=again)
             if not isinstance(outcome, URL):
                 return outcome
             if url.scheme == "https" and outcome.scheme == "http":
@@ -138,7 +144,9 @@ class Door:
             url = outcome
         return Failure(Kind.REDIRECT, f"more than {most} redirects")
 
-    async def _visit(self, exchange: Exchange, request: Request, url: URL, *, secret: bool) -> Failure | URL | None:
+    async def _visit(
+        self, exchange: Exchange, request: Request, url: URL, *, secret: bool, again: bool
+    ) -> Failure | URL | None:
         """One request on the wire, politely: the next URL for a redirect."""
         headers = {**request.headers, **request.secret} if secret else request.headers
         host = self._hosts.host(host_key(url), request.lane)
@@ -160,16 +168,20 @@ class Door:
             finally:
                 host.answered(head_at - sent, reply.received)
                 reply.close()
-            self._judge(host, outcome, reply.head.status, sent)
+            self._judge(host, outcome, reply.head.status, sent, again=again)
+            if reply.head.status == 403 and host.denied(str(url)):
+                raise Blocked(_denied(host))
             return outcome
         finally:
             host.leave(self._memory, held)
 
-    def _judge(self, host: Host, outcome: Failure | URL | None, status: int | None, sent: float) -> None:
+    def _judge(
+        self, host: Host, outcome: Failure | URL | None, status: int | None, sent: float, *, again: bool = False
+    ) -> None:
         """What the host's limiter learns from what was `sent` then. Raises Blocked when the host does but refuse."""
         failure = outcome if isinstance(outcome, Failure) else None
         if failure is not None and failure.kind in REFUSALS:
-            self._hosts.refused(host, failure, sent)
+            self._hosts.refused(host, failure, sent, again=again)
             if host.pace.blocks >= BREAKER:
                 raise Blocked(_blocked(host))
         elif failure is not None and failure.kind in TROUBLES:
@@ -177,6 +189,7 @@ class Door:
         elif status is not None and status < 500 and status != 403:
             # 403 and 5xx may be the host's way of refusing: they slow nothing, and they speed nothing up.
             self._hosts.clean(host, sent)
+            host.let_in()
 
     async def _converse(self, exchange: Exchange, reply: Reply, url: URL) -> Failure | URL | None:
         """Read the reply, and let the exchange have it unless it is the door's own business."""
@@ -239,5 +252,13 @@ def _blocked(host: Host) -> str:
     return (
         f"{host.name} refused {host.pace.blocks} times in a row, the pauses between them growing; nothing more is "
         f"asked of it. Wait an hour or more, lower limits.{host.lane}.rate (now {host.pace.budget:g} a second), and "
+        "run again: it goes on from here."
+    )
+
+
+def _denied(host: Host) -> str:
+    return (
+        f"{host.name} answered {DENIED_MAX} different requests in a row with 403 (forbidden) and nothing else: it "
+        "seems to have shut us out. Nothing more is asked of it. See in a browser what it says, wait some hours, and "
         "run again: it goes on from here."
     )

@@ -6,17 +6,22 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 
+from crawler.events import Throttled
 from crawler.fetch.exchange import HostState
 from crawler.fetch.memory import Room
 from crawler.fetch.settings import HostLimits
-from crawler.model import Failure, Lane
+from crawler.model import Failure, Kind, Lane
+from crawler.rules.learning import Memory
 from crawler.rules.rate import Change, Pace
+from crawler.rules.retry import DENIED_MAX
 from crawler.rules.settings import RetrySettings
+from crawler.rules.width import Width
 from crawler.stop import Gate
 
-OnThrottle = Callable[[str, float, float | None, str], None]
-"""host, rate now (requests/s, 0: no limit), blocked until (UTC seconds) or None, reason."""
+OnThrottle = Callable[[Throttled], None]
+"""Told each time a limiter changes its mind."""
 
 _NAP_S = 5.0
 """A waiter looks up at least this often: the rate may have been set anew."""
@@ -34,7 +39,15 @@ class Host:
     Only the head of the line waits for it, so a block or a new rate holds for everybody behind at once.
     """
 
-    def __init__(self, name: str, lane: Lane, limits: HostLimits, retry: RetrySettings, gate: Gate) -> None:
+    def __init__(
+        self,
+        name: str,
+        lane: Lane,
+        limits: HostLimits,
+        retry: RetrySettings,
+        gate: Gate,
+        memory: Memory | None = None,
+    ) -> None:
         self.name = name
         self.lane: Lane = lane
         self._loop = asyncio.get_running_loop()
@@ -44,10 +57,11 @@ class Host:
             limits.burst,
             self._loop.time(),
             adaptive=limits.adaptive,
-            base_s=retry.base_s,
-            cap_s=retry.cap_s,
+            retry=retry,
+            memory=memory,
         )
         self.slots = Room(limits.connections, gate)
+        self._width = Width(limits.connections) if limits.adaptive and lane == "images" else None
         self._line = Room(1, gate)
         self._head_waits = 0
         self._probe: asyncio.Future[None] | None = None
@@ -57,6 +71,7 @@ class Host:
         self.refused = 0
         self.latency_s: float | None = None
         self.reason = ""
+        self._denied: set[str] = set()
 
     @property
     def idle(self) -> bool:
@@ -129,6 +144,23 @@ class Host:
         self.bytes += size
         old = self.latency_s
         self.latency_s = latency_s if old is None else old + _SMOOTH * (latency_s - old)
+        if self._width is not None and self._width.answered(latency_s, busy=self.slots.waiting > 0):
+            self.slots.resize(self._width.now)
+
+    def denied(self, url: str) -> bool:
+        """`url` was answered 403: whether that is all this host has said for a long while."""
+        self._denied.add(url)
+        return len(self._denied) >= DENIED_MAX
+
+    def let_in(self) -> None:
+        """The host answered something else than 403."""
+        if self._denied:
+            self._denied.clear()
+
+    def resize(self, limits: HostLimits) -> None:
+        """Another number of connections (reload)."""
+        self._width = Width(limits.connections) if limits.adaptive and self.lane == "images" else None
+        self.slots.resize(limits.connections)
 
     def state(self) -> HostState:
         """A frozen look."""
@@ -158,7 +190,10 @@ class Hosts:
         gate: Gate,
         on_throttle: OnThrottle | None = None,
         now: Callable[[], float] = time.time,
+        known: Mapping[str, Throttled] | None = None,
     ) -> None:
+        """`known`: what the limiters told last in earlier runs, by host."""
+        self._known = dict(known or {})
         self._lanes = dict(lanes)
         self._retry = retry
         self._gate = gate
@@ -171,16 +206,22 @@ class Hosts:
         host = self._hosts.get(name)
         if host is None:
             self._forget()
-            host = self._hosts[name] = Host(name, lane, self._lanes[lane], self._retry, self._gate)
+            told = self._known.get(name)
+            memory = None if told is None else _memory(told, self._now())
+            host = self._hosts[name] = Host(name, lane, self._lanes[lane], self._retry, self._gate, memory)
         else:
             self._hosts.move_to_end(name)
         return host
 
-    def refused(self, host: Host, failure: Failure, sent: float) -> None:
-        """The host said 429 or 503 to what was `sent` then (loop time): it is blocked, and slowed if adaptive."""
+    def refused(self, host: Host, failure: Failure, sent: float, *, again: bool) -> None:
+        """The host said 429 or 503 to what was `sent` then (loop time): it is blocked, and slowed if adaptive.
+
+        `again`: it said so before, to the same request."""
         host.refused += 1
         reason = f"{failure.kind.value} {failure.status}" if failure.status else failure.kind.value
-        self._tell(host, host.pace.refused(sent, self._loop_time(), failure.retry_after_s, reason))
+        limited = failure.kind is Kind.RATE_LIMITED
+        now, after = self._loop_time(), failure.retry_after_s
+        self._tell(host, host.pace.refused(sent, now, after, reason, again=again, limited=limited))
 
     def troubled(self, host: Host, failure: Failure, sent: float) -> None:
         """A connection was refused or timed out."""
@@ -196,7 +237,7 @@ class Hosts:
         for host in self._hosts.values():
             limits = self._lanes[host.lane]
             host.pace.configure(limits.rate, limits.burst, self._loop_time(), adaptive=limits.adaptive)
-            host.slots.resize(limits.connections)
+            host.resize(limits)
 
     def states(self) -> tuple[HostState, ...]:
         """The hosts used last, at most 100 of them, by name."""
@@ -206,17 +247,57 @@ class Hosts:
     def _tell(self, host: Host, change: Change | None) -> None:
         if change is None:
             return
-        host.reason = "" if change.reason == "recovered" else change.reason
+        if change.reason != "resumed":
+            host.reason = "" if change.reason in ("recovered", "limit gone") else change.reason
+        now, wall = self._loop_time(), self._now()
+        until = None if change.until is None else _iso(wall + change.until - now)
+        learnt = host.pace.memory(now)
+        again = _iso(wall + learnt.again_s) if learnt.again_s else None
+        told = self._known[host.name] = Throttled(
+            host.name,
+            change.rate,
+            until,
+            change.reason,
+            round(learnt.limit, 4),
+            round(learnt.room, 1),
+            learnt.met,
+            again,
+            round(learnt.block_s, 2),
+        )
         if self._on_throttle is not None:
-            until = None if change.until is None else self._now() + change.until - self._loop_time()
-            self._on_throttle(host.name, change.rate, until, change.reason)
+            self._on_throttle(told)
 
     def _forget(self) -> None:
         if len(self._hosts) < _HOSTS_MAX:
             return
-        # Forgetting is safe: a host that comes back starts with nothing saved up.
+        # Forgetting is safe: a host that comes back starts with nothing saved up, and with what it last told.
         for name in [name for name, host in self._hosts.items() if host.idle][: _HOSTS_MAX // 2]:
             del self._hosts[name]
 
     def _loop_time(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+def _iso(t: float) -> str:
+    return datetime.fromtimestamp(t, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _memory(told: Throttled, now: float) -> Memory:
+    """What a limiter told last, as its successor takes it; `now` in UTC seconds."""
+    return Memory(
+        max(0.0, told.rate),
+        max(0.0, told.limit),
+        max(1.0, told.room),
+        max(0, told.met),
+        _seconds_left(told.again, now),
+        max(0.0, told.block_s),
+        _seconds_left(told.until, now),
+        told.until is not None,
+    )
+
+
+def _seconds_left(t: str | None, now: float) -> float:
+    try:
+        return max(0.0, datetime.fromisoformat(t).timestamp() - now) if t else 0.0
+    except ValueError:
+        return 0.0

@@ -8,16 +8,19 @@ request, says everything about the past.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from crawler.rules.learning import Learner, Memory
+from crawler.rules.settings import RetrySettings
 
 RETRY_AFTER_MAX_S = 3600.0
 """A host that asks for more patience than this is asked again after this long all the same."""
-_FLOOR = 1 / 32
-"""The working rate never falls below this part of the budget."""
-_CLIMB_S = 60.0
-"""Seconds of clean replies in which the working rate climbs by one whole budget."""
 _BACKOFF_MAX = 64
 """Enough doublings; keeps 2.0**n finite."""
+_RARE = 8
+"""Connections that fail less often than once in so many replies are no reason to go much slower."""
+_ODD_MAX = 4
+"""Halvings of the first pause, for a host whose refusals pass at once."""
 
 
 class Gcra:
@@ -85,21 +88,46 @@ class Change:
 class Pace:
     """The pace of one host: its budget, its working rate and its blocks.
 
-    A refusal (429, 503) blocks the host and, when `adaptive`, halves the working rate; so do refused and timed-out
+    A refusal (429, 503) blocks the host and, when `adaptive`, lowers the working rate; so do refused and timed-out
     connections, without a block. Both count once for each window: a reply to a request that was sent before the last
-    cut says nothing new. Clean replies bring the rate back, up to the budget and never above.
+    cut says nothing new. How far the rate falls and how it comes back is the `Learner`'s business; it is never above
+    the budget. How long a block lasts is learnt: while it stands, one request asks at growing pauses.
     """
 
-    def __init__(self, rate: float, burst: int, now: float, *, adaptive: bool, base_s: float, cap_s: float) -> None:
+    def __init__(
+        self,
+        rate: float,
+        burst: int,
+        now: float,
+        *,
+        adaptive: bool,
+        retry: RetrySettings,
+        memory: Memory | None = None,
+    ) -> None:
         self._gcra = Gcra(rate, burst, now)
-        self._budget = rate
+        self._budget = self._told = rate
         self._adaptive = adaptive
-        self._base_s, self._cap_s = base_s, cap_s
-        self._cut_at = self._cut_before = now
-        self._clean_at = now
+        self._base_s, self._cap_s = retry.base_s, retry.cap_s
+        self._learner = Learner(rate, now, memory if adaptive else None)
+        self._cut_at = now
+        self._hit_at = self._last_sent = now
+        self._judging = False  # a refusal is not yet followed by a reply that shows what it was
+        self._limited = True
+        self._window_refused = self._window_clean = 0
+        self._probes_refused = self._others_refused = 0
+        self._odd = 0
+        self._cleans = 0
         self._blocked_until = now
+        self._block_s = memory.block_s if memory is not None else 0.0
         self.blocks = 0
         """Windows in a row with a refusal and no clean reply."""
+        self._inherited = memory is not None and memory.refusing
+        if memory is not None and memory.refusing:
+            # The block of an earlier run goes on: it is probed, and was learnt from already.
+            self.blocks, self._judging = 1, True
+            self._block(now + min(memory.blocked_s, RETRY_AFTER_MAX_S), "")
+        if adaptive:
+            self._gcra.set_rate(self._learner.rate, now)
 
     @property
     def rate(self) -> float:
@@ -121,22 +149,55 @@ class Pace:
         """The earliest time at which the next request may go; may lie in the past."""
         return self._gcra.ready
 
+    def memory(self, now: float) -> Memory:
+        """What the next run should know."""
+        return replace(self._learner.memory(now), block_s=self._block_s)
+
     def reserve(self, now: float) -> float:
         """See `Gcra.reserve`."""
-        return self._gcra.reserve(now)
+        at = self._gcra.reserve(now)
+        if self._adaptive:
+            self._learner.sent(at)
+        return at
 
-    def refused(self, sent: float, now: float, retry_after_s: float | None, reason: str) -> Change | None:
+    def refused(
+        self,
+        sent: float,
+        now: float,
+        retry_after_s: float | None,
+        reason: str,
+        *,
+        again: bool = False,
+        limited: bool = True,
+    ) -> Change | None:
         """A 429 or 503 came `now` to the request `sent` then; None when that is nothing new.
 
-        The block lasts base_s * 2^(blocks so far), at most cap_s, and never less than `retry_after_s`.
+        Without a block seen before, the block lasts base_s * 2^(blocks so far), at most cap_s; never less than
+        `retry_after_s`. `again`: this very request was refused before; `limited`: the reply speaks of a limit (429).
         """
         asked = min(max(retry_after_s or 0.0, 0.0), RETRY_AFTER_MAX_S)
         if sent < self._cut_at:
             # Another reply of a window that was answered already: only a longer wait is news.
-            return self._block(now + asked, reason) if now + asked > self._blocked_until else None
-        own = min(self._cap_s, self._base_s * 2.0 ** min(self.blocks, _BACKOFF_MAX))
+            self._window_refused += 1
+            if self._adaptive:
+                self._learner.stray(sent)
+            return self._block(now + asked, reason) if asked and now + asked > self._blocked_until else None
+        self._last_sent = sent
+        if self._judging:
+            self._probes_refused += 1
+            self._others_refused += not again
+            if self._adaptive:
+                self._learner.stray(sent)
+        else:
+            self._hit_at, self._judging, self._limited = now, True, limited
+            self._window_refused, self._window_clean = 1, 0
+            self._probes_refused = self._others_refused = 0
+            if self._adaptive:
+                self._learner.hit(sent, now)
+                self._gcra.set_rate(self._learner.rate, now)
+        self._cut_at = now
+        own = self._own_pause(now)
         self.blocks += 1
-        self._cut(now)
         return self._block(now + max(own, asked), reason)
 
     def troubled(self, sent: float, now: float, reason: str) -> Change | None:
@@ -144,34 +205,69 @@ class Pace:
         if sent < self._cut_at or not self._adaptive or not self._budget:
             return None
         before = self.rate
-        self._cut(now)
-        return Change(self.rate, None, reason) if self.rate != before else None
+        self._learner.slow(now, much=self._cleans < _RARE)
+        self._cut_at, self._cleans = now, 0
+        self._gcra.set_rate(self._learner.rate, now)
+        return self._change(None, reason) if self.rate != before else None
 
     def clean(self, sent: float, now: float) -> Change | None:
-        """A reply that is no refusal came `now`; a Change only when the rate is back at the budget."""
-        if sent >= self._cut_before:  # sent in the window of the last refusal, or later: the host does not only refuse
+        """A reply that is no refusal came `now`; a Change when that says something new of the host's limit."""
+        self._cleans += 1
+        told: str | None = None
+        if sent >= self._last_sent:  # sent with the last refused one, or later: the host does not only refuse
             self.blocks = 0
-        since, self._clean_at = now - self._clean_at, now
-        if self.rate >= self._budget:
+            self._window_clean += 1
+        if self._judging and sent >= self._cut_at:
+            told = self._over(sent, now)
+        if not self._adaptive:
             return None
-        # Silence earns nothing: at most two intervals count, however long ago the last reply was.
-        earned = self._budget / _CLIMB_S * min(since, 2 / self.rate)
-        self._gcra.set_rate(min(self._budget, self.rate + earned), now)
-        return Change(self.rate, None, "recovered") if self.rate >= self._budget else None
+        told = self._learner.clean(sent, now) or told
+        if self.rate != self._learner.rate:
+            self._gcra.set_rate(self._learner.rate, now)
+        return None if told is None or (told == "resumed" and self.rate == self._told) else self._change(None, told)
 
     def configure(self, rate: float, burst: int, now: float, *, adaptive: bool) -> None:
         """Another budget from `now` on (reload). Starts empty, keeps a block that stands."""
+        memory = self._learner.memory(now) if self._adaptive else None
         self._budget, self._adaptive = rate, adaptive
         self._gcra = Gcra(rate, burst, now)
         self._gcra.penalise(self._blocked_until)
+        self._learner = Learner(rate, now, memory)
+        self._judging = self._inherited = False
+        if adaptive:
+            self._gcra.set_rate(self._learner.rate, now)
 
-    def _cut(self, now: float) -> None:
-        self._cut_before, self._cut_at = self._cut_at, now
-        self._clean_at = now
-        if self._adaptive and self._budget:
-            self._gcra.set_rate(max(self._budget * _FLOOR, self.rate / 2), now)
+    def _own_pause(self, now: float) -> float:
+        own = min(self._cap_s, self._base_s * 2.0 ** min(self.blocks, _BACKOFF_MAX))
+        elapsed = now - self._hit_at
+        learner = self._learner if self._adaptive else None
+        known = self.blocks > (_ODD_MAX if learner and learner.noisy else 0) or (learner and learner.expected)
+        if known and elapsed < self._block_s:
+            return max(own, self._block_s - elapsed)  # so long did it last the other time
+        if not self.blocks:
+            own *= 0.5 ** min(self._odd, _ODD_MAX)
+        return own
+
+    def _over(self, sent: float, now: float) -> str | None:
+        """The host answers again: what was it?"""
+        self._judging = False
+        most = 3 if self._adaptive and self._learner.noisy else 0
+        heavy = self._window_refused > max(2 + most, self._window_clean)
+        lasted = self._probes_refused > 1 + most or self._others_refused > most or heavy
+        if lasted and self._cut_at - self._hit_at >= self._block_s:
+            self._block_s = sent - self._hit_at
+        self._odd = 0 if lasted else self._odd + 1
+        inherited, self._inherited = self._inherited, False
+        if not self._adaptive or inherited:
+            return "resumed"
+        self._learner.over(now, lasted=lasted, limited=self._limited)
+        return "resumed"
 
     def _block(self, until: float, reason: str) -> Change:
         self._blocked_until = max(self._blocked_until, until)
         self._gcra.penalise(self._blocked_until)
-        return Change(self.rate, self._blocked_until, reason)
+        return self._change(self._blocked_until, reason)
+
+    def _change(self, until: float | None, reason: str) -> Change:
+        self._told = self.rate
+        return Change(self.rate, until, reason)

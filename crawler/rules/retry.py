@@ -40,6 +40,9 @@ TROUBLES = frozenset({Kind.CONNECT, Kind.CONNECT_TIMEOUT, Kind.IDLE})
 REFUSALS_MAX = 24
 """Refusals of one request, while the host answers others, after which it is given up for now: no loop is endless."""
 
+DENIED_MAX = 20
+"""Different URLs of one host in a row that are answered 403, and nothing else between them: the host shut us out."""
+
 BREAKER = 12
 """Refusals of one host in a row, none of the replies between them a good one, after which the run stops."""
 
