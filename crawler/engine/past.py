@@ -13,12 +13,12 @@ from pathlib import Path
 from pyroaring import BitMap64
 
 from crawler.events import Described, Failed, Gone, Line, Stored
-from crawler.log.codec import decode
-from crawler.log.reader import scan
+from crawler.log.codec import Glimpse, decode, skim
+from crawler.log.reader import Scan
 from crawler.model import WorkId, bit_of
 
 BLOCK = 1 << 16
-OF_A_WORK = (Described, Stored, Gone, Failed)
+OF_A_WORK = (Glimpse, Described, Stored, Gone, Failed)
 
 
 class Past:
@@ -32,15 +32,15 @@ class Past:
         self._ids = ids
         self.answered = BitMap64()
         counts, ranks, offsets = array("Q", bytes(8 * (len(ids) + 1))), array("I"), array("Q")
-        for offset, line in scan(path):
-            event = line.event
-            if not isinstance(event, OF_A_WORK) or (bit := bit_of(event.id)) not in ids:
+        for offset, line in Scan[Glimpse | Line](path, 0, skim):
+            about = line if isinstance(line, Glimpse) else line.event
+            if not isinstance(about, OF_A_WORK) or (bit := bit_of(about.id)) not in ids:
                 continue
             rank = ids.rank(bit) - 1
             counts[rank + 1] += 1
             ranks.append(rank)
             offsets.append(offset)
-            if since and line.t > since and _is_answer(event):
+            if since and line.t > since and _is_answer(about):
                 self.answered.add(bit)
         # The offsets by work: those of the work of rank n are at _ends[n] to _ends[n + 1].
         self._ends = array("Q", accumulate(counts))
@@ -75,11 +75,11 @@ class Past:
         os.close(self._file)
 
 
-def _is_answer(event: Described | Stored | Gone | Failed) -> bool:
-    match event:
-        case Stored():
-            return isinstance(event.id, str)
+def _is_answer(about: Glimpse | Described | Stored | Gone | Failed) -> bool:
+    match about:
+        case Glimpse(images=None) | Stored():
+            return isinstance(about.id, str)
         case Failed():
-            return event.permanent
+            return about.permanent
         case _:
             return True
