@@ -39,4 +39,6 @@ def lane_failure(code: int, text: str, *, in_head: bool, sent: bool) -> Failure:
             kind = Kind.TLS
         elif not in_head:
             kind = Kind.TRUNCATED
+    elif kind is Kind.TRUNCATED and in_head:  # a length was announced, and the head never ended
+        kind = Kind.RESET
     return Failure(kind, said or f"libcurl error {code}")

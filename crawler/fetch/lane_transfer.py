@@ -57,7 +57,7 @@ class Transfer:
         """Wait for status and headers, or the reason why there are none."""
         while not self._head:
             if self.done:
-                return self.failure or Failure(Kind.PROTOCOL, "no head")
+                return self.failure or Failure(Kind.RESET, "the connection ended within the head")
             await self._wait()
         return None
 
