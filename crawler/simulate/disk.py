@@ -98,7 +98,8 @@ Step = Literal["open", "write", "truncate", "sync", "replace", "link", "unlink",
 class ForgetfulDisk(Disk):
     """See above. Everything under `root` at the start counts as durable.
 
-    `kill_at`: the step (counted in `steps`) in which the process dies: before it, after it, or (a write) in its midst.
+    `kill_at`: the step (counted in `steps`) in which the process dies: before it, after it, or (a write) in its midst;
+    `kill_on`: not before one of that name, or on a file of that name.
     `room`: bytes that can still be written, None for no end. `bad_sync_at`: from that step on the next sync of a file
     fails with EIO. `failed_at`: when the process died, or first heard of an error, on the clock that is given.
     """
@@ -112,6 +113,7 @@ class ForgetfulDisk(Disk):
         self.dead = False
         self.steps = 0
         self.kill_at: int | None = None
+        self.kill_on = ""
         self.died_at = ""
         self.on_death: Callable[[], None] = lambda: None
         self.room: int | None = None
@@ -126,7 +128,7 @@ class ForgetfulDisk(Disk):
         self._names: dict[Path, Node] = {}
         self._durable: dict[Path, Node] = {}
         self._changes: list[Naming] = []
-        self._open: dict[int, Node] = {}
+        self._open: dict[int, tuple[Node, Path]] = {}
         self._folders_made: list[Path] = []
         for path in sorted(self.root.rglob("*")):
             if path.is_file():
@@ -190,12 +192,14 @@ class ForgetfulDisk(Disk):
         if self.dead:
             raise Killed(self.died_at)
         self.steps += 1
-        if self.kill_at is not None and self.steps >= self.kill_at and self.dice.random() < 0.5:
+        dies = self.kill_at is not None and self.steps >= self.kill_at
+        dies = dies and self.kill_on in ("", name, "" if path is None else path.name)
+        if dies and self.dice.random() < 0.4:
             self.die(f"before {name}")
             raise Killed(self.died_at)
         if grows and self.room is not None and self.room <= 0:
             raise self._error(errno.ENOSPC, path)
-        return self.kill_at is not None and self.steps >= self.kill_at
+        return dies
 
     def _done(self, name: Step, dies: bool) -> None:
         if dies:
@@ -220,14 +224,15 @@ class ForgetfulDisk(Disk):
             self._changes.append(Naming(node, None, path))
         elif flags & os.O_TRUNC:
             node.pending.append(0)
-        self._open[descriptor] = node
+        self._open[descriptor] = (node, path)
         if dies:
             os.close(descriptor)
         self._done("open", dies)
         return descriptor
 
     def write(self, descriptor: int, data: bytes | bytearray) -> None:
-        dies = self._step("write")
+        node, path = self._open[descriptor]
+        dies = self._step("write", path)
         whole = bytes(data)
         if self.room is not None:
             data = whole[: max(0, self.room)]
@@ -239,26 +244,28 @@ class ForgetfulDisk(Disk):
             end = os.fstat(descriptor).st_size
         super().write(descriptor, data)
         if data:
-            self._open[descriptor].pending.append((end, bytes(data)))
+            node.pending.append((end, bytes(data)))
         self._done("write", dies)
         if len(data) < len(whole):
             raise self._error(errno.ENOSPC)
 
     def truncate(self, descriptor: int, size: int) -> None:
-        dies = self._step("truncate")
+        node, path = self._open[descriptor]
+        dies = self._step("truncate", path)
         self._give(os.fstat(descriptor).st_size - size)
         super().truncate(descriptor, size)
-        self._open[descriptor].pending.append(size)
+        node.pending.append(size)
         self._done("truncate", dies)
 
     def sync(self, descriptor: int) -> None:
         if not self.synced:
             return
-        dies = self._step("sync")
+        node, path = self._open[descriptor]
+        dies = self._step("sync", path)
         if self.bad_sync_at is not None and self.steps >= self.bad_sync_at:
             self.bad_sync_at = None
             raise self._error(errno.EIO)
-        self._open[descriptor].sync()
+        node.sync()
         self._done("sync", dies)
 
     def close(self, descriptor: int) -> None:

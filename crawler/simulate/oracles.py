@@ -94,9 +94,12 @@ def nothing_is_asked_again(before: Book, arrivals: Sequence[Arrival], lost: Set[
 
 
 def no_window_above_the_budget(
-    arrivals: Mapping[str, Sequence[float]], budgets: Mapping[str, tuple[float, int]], told: Told
+    arrivals: Mapping[str, Sequence[float]], budgets: Mapping[str, tuple[float, int]], jitter_s: float, told: Told
 ) -> None:
-    """In every window of length T the server saw at most rate * T + burst requests of a host, robots.txt among them."""
+    """In every window of length T the server saw at most rate * T + burst requests of a host, robots.txt among them.
+
+    `jitter_s`: how much longer than others a request may be under way; it shortens a window by as much.
+    """
     for host, times in arrivals.items():
         rate, burst = budgets["api" if host == WWW else "images"]
         if not rate:
@@ -105,7 +108,7 @@ def no_window_above_the_budget(
         for number, t in enumerate(times):
             least = min(least, number - rate * t)
             over = number + 1 - rate * t - least - burst
-            if over > rate * LATE_S + 1e-6:
+            if over > rate * (LATE_S + jitter_s) + 1e-6:
                 told.law(False, f"t={t:.3f}: {host}: {over:.3f} requests above {rate:g}/s with a burst of {burst}")
                 break
 

@@ -25,12 +25,13 @@ class Trouble:
     """What ends a run. `kill`: the process dies; `power`: and the disk forgets; `drain`: as after Ctrl-C; `full`: the
     disk has `room` bytes left; `tight`: it has less than output.reserve_mb; `eio`: a sync fails, then the power goes.
 
-    It comes after `step` steps towards the disk, or (`step` None) `at_s` seconds after the run began. `rest_s` later
-    the next run begins.
+    It comes after `step` steps towards the disk, with the first from then on that has to do with `on` (a step's name,
+    or the log; "" is any), or (`step` None) `at_s` seconds after the run began. `rest_s` later the next run begins.
     """
 
     what: What
     step: int | None
+    on: str
     at_s: float
     room: int
     rest_s: float
@@ -196,6 +197,7 @@ def _trouble(dice: Random, planned_s: float, works: int) -> Trouble:
     return Trouble(
         what=what,
         step=step,
+        on=dice.choice(("", "", "log.jsonl", "log.jsonl", "write", "sync", "replace", "sync_folder")),
         at_s=planned_s * dice.random() ** 2,
         room=dice.choice((0, 500, 20_000)) if what == "full" else 600_000,
         rest_s=dice.choice((0.0, 1.0, 60.0, 7200.0)),
