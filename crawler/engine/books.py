@@ -48,7 +48,7 @@ class Books:
         self.census: Census | None = None
         self._root = root
         self._totals: Totals | None = None
-        self._totals_at = 0.0
+        self._totals_until = 0.0
         # Troubles apart, or a fast run would push them off the screen.
         self._said: deque[tuple[float, Event]] = deque(maxlen=50)
         self._troubles: deque[tuple[float, Event]] = deque(maxlen=50)
@@ -60,13 +60,15 @@ class Books:
         (self._said if isinstance(event, Described | Stored) else self._troubles).append((time.time(), event))
 
     def totals(self, *, fresh: bool = False) -> Totals:
-        """The counts, at most half a second old; `fresh`: of this moment."""
+        """The counts, about half a second old at most; `fresh`: of this moment."""
         now = asyncio.get_running_loop().time()
-        if fresh or self._totals is None or now - self._totals_at >= TOTALS_EVERY_S:
+        if fresh or self._totals is None or now >= self._totals_until:
             if self.log is None:
                 return Totals()
+            began = time.perf_counter()
             self._totals = self.log.state.totals(self.census.bitmap if self.census else None)
-            self._totals_at = now
+            # Counting very many unfinished works takes a while: it may have one percent of the loop.
+            self._totals_until = now + max(TOTALS_EVERY_S, 100 * (time.perf_counter() - began))
         return self._totals
 
     def snapshot(self) -> Snapshot:
