@@ -1,0 +1,199 @@
+"""Takes works out of exports: shards that hold some of them are written anew, each whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tarfile
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import orjson
+
+from crawler.dataset import tar
+from crawler.dataset.folders import METADATA
+from crawler.dataset.manifest import NAME, SCRATCH, ShardFile
+from crawler.dataset.parquet import Sink
+from crawler.dataset.stops import Refused, need
+from crawler.disk import Disk
+from crawler.model import WorkId
+
+Keeps = Callable[[Mapping[str, Any]], bool]
+_SIDES = ("colored", "sketch")
+
+
+class Copies:
+    """An export's folder. Raises Refused for one that is none, or is not finished."""
+
+    def __init__(self, out: Path) -> None:
+        try:
+            self.data: dict[str, Any] = orjson.loads((out / NAME).read_bytes())
+            whole = self.data["complete"] and isinstance(self.data["shards"], list)
+        except FileNotFoundError:
+            raise Refused(f"{out}: holds no export ({NAME} is missing)") from None
+        except (ValueError, KeyError, TypeError):
+            raise Refused(f"{out / NAME}: is not an export's manifest") from None
+        if not whole:
+            raise Refused(f"{out}: the export is not finished; export again, then purge")
+        self._out = out
+        self._disk = Disk()
+        self._ids: Collection[Any] = ()
+
+    def purge(self, ids: Collection[WorkId]) -> int:
+        """Take these works out; how many samples and rows went. Blocking. Raises Refused, OSError."""
+        self._ids = frozenset({*ids, *map(str, ids)})
+        self._disk.make_folder(self._out / SCRATCH)
+        gone = 0
+        for shard in self.data["shards"]:
+            gone += self._shard(shard)
+        for name, told in self.data.get("files", {}).items():
+            gone += self._file(name, told)
+        if gone:
+            self.data["purged"] = self.data.get("purged", 0) + gone
+            self._sum()
+        self._save()
+        shutil.rmtree(self._out / SCRATCH)
+        return gone
+
+    def _keeps(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row is about none of the works."""
+        sides = [row[side]["id"] for side in _SIDES if isinstance(row.get(side), dict)]
+        return not any(id in self._ids for id in (sides or [row.get("id")]))
+
+    def _shard(self, shard: dict[str, Any]) -> int:
+        path = self._out / shard["name"]
+        if path.parent != self._out:
+            raise Refused(f"{self._out / NAME}: names a shard outside its folder")
+        if "folder" in shard:
+            return self._folder(path, shard)
+        dropped = self._renewed(path, shard)
+        if dropped:
+            shard["samples"] -= dropped
+            shard["images"] -= dropped * (2 if self.data["to"] == "pairs" else 1)
+            self._save()
+        return dropped
+
+    def _file(self, name: str, told: dict[str, Any]) -> int:
+        dropped = self._renewed(self._out / name, told)
+        told["rows"] -= dropped
+        if name == "pairs.jsonl":
+            with (self._out / name).open("rb") as lines:
+                counts = Counter(orjson.loads(line)["status"] for line in lines)
+            self.data["status"] = {status: counts[status] for status in self.data["status"]}
+        self._save()
+        return dropped
+
+    def _renewed(self, path: Path, told: dict[str, Any]) -> int:
+        """Write a file anew if it holds something that must go; its size and digest."""
+        rewrite = {".tar": self._tar, ".parquet": self._parquet, ".jsonl": self._lines}[path.suffix]
+        renewing = self.data.setdefault("renewing", [])
+        file = ShardFile(self._disk, self._out / SCRATCH / f"{path.name}.part")
+        try:
+            dropped = rewrite(path, file)
+            if dropped:
+                renewing.append(path.name)  # a kill behind this line is seen by the next purge
+                self._save()
+                told["sha256"], told["bytes"] = file.publish(path), file.size
+                renewing.remove(path.name)
+            elif path.name in renewing:
+                told["sha256"], told["bytes"] = _digest(path), path.stat().st_size
+                renewing.remove(path.name)
+        finally:
+            file.drop()
+            self._disk.unlink(self._out / SCRATCH / f"{path.name}.part")
+        return dropped
+
+    def _tar(self, path: Path, file: ShardFile) -> int:
+        """Copy the samples that stay. The members of a sample lie side by side, its .json last."""
+        dropped = 0
+        waiting: list[tuple[str, bytes]] = []
+        with tarfile.open(path) as old:
+            for member in old:
+                data = cast("Any", old.extractfile(member)).read()
+                waiting.append((member.name, data))
+                if not member.name.endswith(".json"):
+                    continue
+                if self._keeps(orjson.loads(data)):
+                    for name, content in waiting:
+                        for piece in (tar.header(name, len(content)), content, tar.padding(len(content))):
+                            file.write(piece)
+                else:
+                    dropped += 1
+                waiting = []
+        file.write(tar.END)
+        return dropped
+
+    def _parquet(self, path: Path, file: ShardFile) -> int:
+        pa, pq = need("pyarrow"), need("pyarrow.parquet")
+        old = pq.ParquetFile(path)
+        names = old.schema_arrow.names
+        columns = ["id"] if "id" in names else [f"{side}.id" for side in _SIDES]
+        dropped = 0
+        compression = {c: "none" if c == "image.bytes" else "zstd" for c in _leaves(old)}
+        dictionary = [c for c in compression if c != "image.bytes"]
+        sink = pa.PythonFile(Sink(file), mode="w")
+        with pq.ParquetWriter(sink, old.schema_arrow, compression=compression, use_dictionary=dictionary) as writer:
+            for number in range(old.num_row_groups):
+                keep = [self._keeps(row) for row in old.read_row_group(number, columns=columns).to_pylist()]
+                dropped += keep.count(False)
+                writer.write_table(old.read_row_group(number).filter(pa.array(keep, pa.bool_())))
+        return dropped
+
+    def _lines(self, path: Path, file: ShardFile) -> int:
+        dropped = 0
+        with path.open("rb") as old:
+            for line in old:
+                if self._keeps(orjson.loads(line)):
+                    file.write(line)
+                else:
+                    dropped += 1
+        return dropped
+
+    def _folder(self, folder: Path, shard: dict[str, Any]) -> int:
+        """Images first, then the lines that name them: so a kill leaves lines to find the rest by."""
+        table, images, size = folder / METADATA, 0, 0
+        with table.open("rb") as lines:
+            for line in lines:
+                row = orjson.loads(line)
+                for path in [folder / str(row[key]) for key in row if key.endswith("file_name")]:
+                    if self._keeps(row):
+                        images += 1
+                        size += path.stat().st_size
+                    elif path.resolve().is_relative_to(folder.resolve()):
+                        self._disk.unlink(path)
+        told = {"sha256": shard["sha256"], "bytes": shard["table_bytes"]}
+        dropped = self._renewed(table, told)
+        shard["sha256"], shard["table_bytes"] = told["sha256"], told["bytes"]
+        shard["samples"] -= dropped
+        shard["images"], shard["bytes"] = images, size
+        self._save()
+        return dropped
+
+    def _sum(self) -> None:
+        shards, totals = self.data["shards"], self.data["totals"]
+        for name in ("samples", "images", "bytes"):
+            if shards:
+                totals[name] = sum(shard[name] for shard in shards)
+        if self.data["to"] == "manifest":
+            totals["images"] = self.data["files"]["manifest.jsonl"]["rows"]
+        for split in totals["splits"]:
+            totals["splits"][split] = sum(shard["samples"] for shard in shards if shard["split"] == split)
+
+    def _save(self) -> None:
+        data = {key: value for key, value in self.data.items() if key != "renewing" or value}
+        file = ShardFile(self._disk, self._out / SCRATCH / f"{NAME}.part")
+        file.write(orjson.dumps(data, option=orjson.OPT_INDENT_2) + b"\n")
+        file.publish(self._out / NAME)
+
+
+def _leaves(file: Any) -> list[str]:
+    return [file.schema.column(n).path for n in range(len(file.schema))]
+
+
+def _digest(path: Path) -> str:
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
