@@ -13,6 +13,10 @@ from pathlib import Path
 _FULLSYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)
 """macOS: its fsync stops at the drive's cache, this does not."""
 
+THREADS = 16
+"""In so many threads a run calls a disk. Where an fsync takes 5 ms they store 2.3 times the images a second that the
+loop's own six do on two cores; 32 are slower with 300 KB images where it is quick (scripts/bench/durability.py)."""
+
 
 class Disk:
     """The machine's own disk. `sync` False (durability `none`) leaves out every sync."""

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import orjson
@@ -17,7 +18,7 @@ from crawler.cli.errors import ConfigError
 from crawler.cli.layers import Problem
 from crawler.cli.loading import Loaded
 from crawler.cli.talk import Talk
-from crawler.disk import Disk
+from crawler.disk import THREADS, Disk
 from crawler.engine.recheck import Recheck
 from crawler.engine.run import Attendant, Outcome, Rooms, Run
 from crawler.failpoints import VARIABLE, FailingDisk
@@ -114,6 +115,7 @@ def conduct(run: Run, talk: Talk, attendants: Sequence[Attendant]) -> Outcome | 
 
     async def main() -> Outcome:
         loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="disk"))
         this = asyncio.current_task()
         assert this is not None
         caught: list[int] = []

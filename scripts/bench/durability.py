@@ -4,7 +4,7 @@
 For each size of body and each `output.durability`, several rounds, interleaved, each into a fresh folder; the table has
 the medians. Nothing is deleted before the end: ext4 is several times slower where inodes were freed just before.
 
-    scripts/bench/durability.py [--dir DIR] [--rounds N] [--mb MB]
+    scripts/bench/durability.py [--dir DIR] [--rounds N] [--mb MB] [--fsync-ms 5]
 """
 
 import argparse
@@ -14,10 +14,11 @@ import shutil
 import statistics
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 
-from crawler.disk import Disk
+from crawler.disk import THREADS, Disk
 from crawler.events import Stored
 from crawler.log.settings import LogSettings
 from crawler.log.writer import Log
@@ -28,13 +29,29 @@ CHUNK = 1 << 16
 """What a socket gives at a time."""
 
 
-async def one_round(root: Path, size: int, images: int, concurrency: int, *, sync: bool) -> tuple[float, float]:
+class SlowDisk(Disk):
+    """A disk whose syncs take longer than those of the machine."""
+
+    def __init__(self, more_s: float, *, sync: bool) -> None:
+        super().__init__(sync=sync)
+        self._more_s = more_s if sync else 0
+
+    def sync(self, descriptor: int) -> None:
+        super().sync(descriptor)
+        time.sleep(self._more_s)
+
+    def sync_folder(self, path: Path) -> None:
+        super().sync_folder(path)
+        time.sleep(self._more_s)
+
+
+async def one_round(root: Path, size: int, images: int, concurrency: int, disk: Disk) -> tuple[float, float]:
     """Store so many images; images a second, all lines committed, and the median milliseconds of a `keep`."""
     body = random.Random(size).randbytes(size)
     dice = random.Random(1)
     for number in range(1000):  # a run of days has them all; here they are not part of what is timed
         (root / "images" / f"{number:03d}").mkdir(parents=True)
-    disk = Disk(sync=sync)
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
     log = await Log.open(root, LogSettings(), disk)
     folder = Folder(root, disk)
     ids = iter([dice.randrange(1, 130_000_000) for _ in range(images)])
@@ -73,6 +90,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--mb", type=int, default=100, help="written in a round, at most 4000 images")
     parser.add_argument("--concurrency", type=int, default=32)
+    parser.add_argument("--fsync-ms", type=float, default=0, help="each fsync takes so much longer (a slower disk)")
     args = parser.parse_args()
     base = Path(tempfile.mkdtemp(prefix="durability-", dir=args.dir))
     numbers = count()
@@ -83,7 +101,8 @@ def main() -> None:
                 for sync in (True, False):
                     root = base / str(next(numbers))
                     images = max(64, min(4000, args.mb * 1_000_000 // size))
-                    one = asyncio.run(one_round(root, size, images, args.concurrency, sync=sync))
+                    disk = SlowDisk(args.fsync_ms / 1000, sync=sync) if args.fsync_ms else Disk(sync=sync)
+                    one = asyncio.run(one_round(root, size, images, args.concurrency, disk))
                     found.setdefault((name, sync), []).append(one)
     finally:
         shutil.rmtree(base)

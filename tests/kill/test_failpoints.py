@@ -36,7 +36,14 @@ HEALING = (
     "before-sync-log",
 )
 """In this order each finds the torn tail that the one before left; the last comes after it was cut off."""
-LAST = ("before-write-closed", "after-write-closed")
+LAST = (
+    "before-write-closed",
+    "before-write-snapshot",
+    "mid-write-snapshot",
+    "after-write-snapshot",
+    "after-replace-snapshot",
+    "after-write-closed",
+)
 EACH = sorted({step.partition(":")[0] for step in STEPS})
 AT_ONCE = 24
 """Requests on the wire, at most eight, and those that ended since the last commit, 20 ms before and more if busy."""
