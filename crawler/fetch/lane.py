@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from crawler.fetch.lane_errors import lane_failure
+from crawler.fetch.lane_sockets import sockets
 from crawler.fetch.lane_transfer import Transfer
 from crawler.model import Failure, Kind
 
@@ -29,6 +30,8 @@ _IDLE_WIRES = 64
 _KEPT_CONNECTIONS = 256
 _KEPT_S = 30
 _JUDGED = 4096
+_STIRRED = 4096
+_NEVER = float("inf")
 
 Guard = Callable[[str, int], str | None]
 """Why an address (IP, port) is not connected to, or None."""
@@ -121,8 +124,10 @@ class CurlLane:
         self._timer: asyncio.TimerHandle | None = None
         self._free: list[_Wire] = []
         self._busy: dict[Transfer, None] = {}
-        self._watched: dict[int, int] = {}
+        self._starting = False
+        self._due = _NEVER
         self._stirred: dict[int, float] = {}
+        self._sockets = sockets(self.loop, self._ready, self._collect)
         self._judged: dict[tuple[str, int], str | None] = {}
         self._multi = multi = curl.CurlMulti()
         multi.setopt(curl.M_MAXCONNECTS, _KEPT_CONNECTIONS)
@@ -157,8 +162,11 @@ class CurlLane:
         self._busy[transfer] = None
         if self._sweeping is None:
             self._sweeping = self.loop.call_later(self._sweep_s, self._sweep)
+        self._starting = True  # what it wants at once it gets at once
         self._multi.add_handle(handle)
-        self._act(curl.SOCKET_TIMEOUT, 0)
+        self._starting = False
+        self._multi.socket_action(curl.SOCKET_TIMEOUT, 0)
+        self._collect()
         return transfer
 
     def resume(self, transfer: Transfer) -> None:
@@ -184,8 +192,7 @@ class CurlLane:
             wire.handle.close()
         self._free.clear()
         self._multi.close()
-        for fd in list(self._watched):
-            self._on_socket(curl.POLL_REMOVE, fd, None, None)
+        self._sockets.close()
         self._timer = self._sweeping = None
 
     def _new_wire(self) -> _Wire:
@@ -205,33 +212,33 @@ class CurlLane:
 
     def _on_socket(self, event: int, fd: int, _multi: object, _data: object) -> None:
         """libcurl says what it waits for on a socket."""
-        old = self._watched.pop(fd, 0)
-        new = 0 if event == curl.POLL_REMOVE else event
-        if new:
-            self._watched[fd] = new
-        else:
-            self._stirred.pop(fd, None)
-        for flag, add, remove, ready in (
-            (curl.POLL_IN, self.loop.add_reader, self.loop.remove_reader, curl.CSELECT_IN),
-            (curl.POLL_OUT, self.loop.add_writer, self.loop.remove_writer, curl.CSELECT_OUT),
-        ):
-            if new & flag and not old & flag:
-                add(fd, self._act, fd, ready)
-            elif old & flag and not new & flag:
-                remove(fd)
+        self._sockets.watch(fd, event)
 
     def _on_timer(self, delay_ms: int) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if delay_ms >= 0:
-            self._timer = self.loop.call_later(delay_ms / 1000, self._act, curl.SOCKET_TIMEOUT, 0)
+        """libcurl says when it wants to be called. It changes its mind several times a request: a timer that is set
+        stays, and looks at `_due` when it fires."""
+        if delay_ms < 0 or self._starting:
+            self._due = _NEVER
+            return
+        self._due = self.loop.time() + delay_ms / 1000
+        if self._timer is None or self._timer.when() > self._due:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self.loop.call_at(self._due, self._on_time)
 
-    def _act(self, fd: int, events: int) -> None:
-        if events == curl.CSELECT_IN:
-            self._stirred[fd] = self.loop.time()
-        self._multi.socket_action(fd, events)
+    def _on_time(self) -> None:
+        self._timer = None
+        if self._due > self.loop.time() + 0.0005:
+            if self._due < _NEVER:
+                self._timer = self.loop.call_at(self._due, self._on_time)
+            return
+        self._due = _NEVER
+        self._multi.socket_action(curl.SOCKET_TIMEOUT, 0)
         self._collect()
+
+    def _ready(self, fd: int, what: int) -> None:
+        self._stirred[fd] = self.loop.time()
+        self._multi.socket_action(fd, what)
 
     def _collect(self) -> None:
         """See to what has come to its end."""
@@ -279,6 +286,8 @@ class CurlLane:
                 self.drop(transfer, Failure(Kind.IDLE, f"no byte for {self._idle_s:g} s"))
             elif transfer.waited_for and not transfer.in_head:
                 transfer.wake_to_judge()
+        if len(self._stirred) > _STIRRED:
+            self._stirred.clear()
         self._sweeping = self.loop.call_later(self._sweep_s, self._sweep) if self._busy else None
 
 

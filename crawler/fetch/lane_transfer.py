@@ -17,6 +17,14 @@ _HELD_BYTES = 256 * 1024
 _HEADER_BYTES, _HEADERS, _HEADS_BYTES = 8190, 128, 64 * 1024
 
 
+_NAMES = {
+    spelt(name).encode(): name
+    for spelt in (str.title, str.lower)
+    for name in ("date", "server", "content-type", "content-length", "last-modified", "connection", "accept-ranges")
+} | {b"ETag": "etag", b"etag": "etag"}
+"""Header names as most hosts spell them, lower-case."""
+
+
 class Lane(Protocol):
     """What a transfer asks of the lane that carries it."""
 
@@ -133,7 +141,6 @@ class Transfer:
         """One line of a head (or of trailers, which nobody asked for)."""
         if self._head:
             return None
-        self.heard = self._lane.loop.time()
         self.heads_bytes += len(line)
         if len(line) > _HEADER_BYTES or self.heads_bytes > _HEADS_BYTES or len(self.headers) >= _HEADERS:
             self.failure = Failure(Kind.PROTOCOL, "a head of unusual size")
@@ -147,7 +154,9 @@ class Transfer:
             self.status = int(line[9:12]) if line[9:12].isdigit() else 0
         else:
             name, _, value = line.partition(b":")
-            self.headers[name.decode("latin-1").strip().lower()] = value.strip().decode("utf-8", "surrogateescape")
+            self.headers[_NAMES.get(name) or name.decode("latin-1").strip().lower()] = value.strip().decode(
+                "utf-8", "surrogateescape"
+            )
         return None
 
     def on_body(self, data: bytes) -> int | None:
