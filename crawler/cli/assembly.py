@@ -110,8 +110,13 @@ def _why(error: OSError) -> str:
     return error.strerror or str(error) if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
 
 
-def conduct(run: Run, talk: Talk, attendants: Sequence[Attendant]) -> Outcome | int:
-    """Run to the end on uvloop. First SIGINT or SIGTERM drains, a second stops now (then: the exit code alone)."""
+def conduct(
+    run: Run, talk: Talk, attendants: Sequence[Attendant], again: Callable[[], Loaded] | None = None
+) -> Outcome | int:
+    """Run to the end on uvloop. First SIGINT or SIGTERM drains, a second stops now (then: the exit code alone).
+
+    SIGHUP takes [limits] from the settings that `again` reads; settings that cannot be used change nothing.
+    """
 
     async def main() -> Outcome:
         loop = asyncio.get_running_loop()
@@ -128,8 +133,19 @@ def conduct(run: Run, talk: Talk, attendants: Sequence[Attendant]) -> Outcome | 
             else:
                 this.cancel()
 
+        def on_hangup() -> None:
+            try:
+                limits = again().settings.limits if again else None
+            except ConfigError as error:
+                talk.warn("\n".join((*error.lines, "The limits stay as they were.")))
+                return
+            if limits is not None:
+                run.reload(limits)
+                talk.say("The limits were read again.")
+
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, on_signal, number)
+        loop.add_signal_handler(signal.SIGHUP, on_hangup)
         return await run.go(attendants)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,12 +36,22 @@ def run(args: argparse.Namespace) -> int:
             loaded = load(Path(args.config) if args.config else None, flag_values(args), os.environ)
             print(f"recheck   {would_ask_again(loaded, recheck):,} works would be asked again")
         return code
-    loaded = load(Path(args.config) if args.config else None, flag_values(args), os.environ)
-    return execute(loaded, Talk(quiet=args.quiet), args.config or "CONFIG", recheck)
+
+    def again() -> Loaded:
+        return load(Path(args.config) if args.config else None, flag_values(args), os.environ)
+
+    return execute(again(), Talk(quiet=args.quiet), args.config or "CONFIG", recheck, again)
 
 
-def execute(loaded: Loaded, talk: Talk, config: str, recheck: Recheck | None = None) -> int:
-    """Run with a display as configured, then say how it ended; the exit code. `config` is what `run` was given."""
+def execute(
+    loaded: Loaded,
+    talk: Talk,
+    config: str,
+    recheck: Recheck | None = None,
+    again: Callable[[], Loaded] | None = None,
+) -> int:
+    """Run with a display as configured, then say how it ended; the exit code. `config` is what `run` was given,
+    `again` reads the settings anew (SIGHUP)."""
     from crawler.cli.assembly import build_run, conduct, open_page
     from crawler.engine.run import Attendant, Pull
     from crawler.watch.show import watch
@@ -62,7 +73,7 @@ def execute(loaded: Loaded, talk: Talk, config: str, recheck: Recheck | None = N
     attendants: list[Attendant] = [status] if talk.quiet else [screen, status]
     if ui.page_port:
         attendants.append(open_page(loaded, talk).attend)
-    outcome = conduct(build_run(loaded, talk, recheck=recheck), talk, attendants)
+    outcome = conduct(build_run(loaded, talk, recheck=recheck), talk, attendants, again)
     if isinstance(outcome, int):
         talk.warn("Stopped at once; what was in flight is fetched again by the next run.")
         return outcome

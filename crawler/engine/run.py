@@ -15,8 +15,9 @@ from crawler.engine.books import Books, Outcome, Pull
 from crawler.engine.recheck import Again, Recheck
 from crawler.engine.settings import LimitsSettings
 from crawler.engine.work import Tools, crawl
-from crawler.events import Opened
+from crawler.events import Opened, Throttled
 from crawler.fetch.door import Door
+from crawler.fetch.memory import Room
 from crawler.fetch.settings import HostLimits, NetworkSettings
 from crawler.log.files import LOG
 from crawler.log.settings import LogSettings
@@ -31,7 +32,7 @@ from crawler.sinks.sink import Sink
 from crawler.sites.site import Site
 from crawler.sources.lines import SourceError
 from crawler.sources.source import Census, Item, Source
-from crawler.stop import Gate, Stop, StorageFailed
+from crawler.stop import Draining, Gate, Stop, StorageFailed
 
 LOG_FORMAT = 1
 ROOM_EVERY_S = 0.25
@@ -79,6 +80,7 @@ class Run:
         self._root = Path(rooms.output.dir)
         self._disk = disk or Disk(sync=rooms.output.durability == "fsync")
         self._gate = Gate()
+        self._slots = Room(rooms.limits.works, self._gate)
         self._books = Books(self._root)
         self._works: set[asyncio.Task[None]] = set()
         self._images: set[asyncio.Task[None]] = set()
@@ -103,6 +105,15 @@ class Run:
         if books.phase == "crawling":
             books.phase = "draining"
         self._gate.close()
+
+    def reload(self, limits: LimitsSettings) -> None:
+        """Obey other [limits] from now on: hosts start with nothing saved up, blocks stand, what is held stays held."""
+        self._rooms = replace(self._rooms, limits=limits)
+        self._slots.resize(limits.works)
+        if self._books.door is not None:
+            self._books.door.reload(lanes_of(limits), limits.memory_mb)
+            for host in self._books.door.hosts():
+                self._books.note(Throttled(host.host, host.rate, None, "reloaded"))
 
     def snapshot(self) -> Snapshot:
         """The run at this moment."""
@@ -154,10 +165,9 @@ class Run:
         done = asyncio.Event()
         books, log = self._books, again.log
         sink = Folder(self._root, self._disk)
-        lanes: dict[Lane, HostLimits] = {"api": self._rooms.limits.api, "images": self._rooms.limits.images}
         door = Door(
             self._rooms.network,
-            lanes,
+            lanes_of(self._rooms.limits),
             self._rooms.retry,
             self._rooms.limits.memory_mb,
             self._gate,
@@ -205,8 +215,7 @@ class Run:
 
     async def _feed(self, group: asyncio.TaskGroup, source: Source, again: Again, tools: Tools) -> None:
         """Admit works one by one, never more than limits.works, never reading the source ahead."""
-        slots = asyncio.Semaphore(self._rooms.limits.works)
-        closing = group.create_task(self._gate.wait())
+        slots = self._slots
         for count, item in enumerate(source.items()):
             todo, asked_again = tools.log.state.todo(item.id), again.wants(item.id)
             if todo is None and not asked_again:
@@ -215,16 +224,14 @@ class Run:
                     if self._gate.closed:
                         break
                 continue
-            if slots.locked():
-                slot = group.create_task(take(slots))
-                await asyncio.wait((slot, closing), return_when=asyncio.FIRST_COMPLETED)
-                if not slot.done():
-                    slot.cancel()
-            else:
-                await slots.acquire()
+            try:
+                await slots.take(1)
+            except Draining:
+                break
             if not self._works:  # while there are any, `_watch_room` looks
                 self._check_room(tools.sink)
             if self._gate.closed:
+                slots.give(1)
                 break
             await tools.log.room()
             self._books.counters.in_flight += 1
@@ -234,10 +241,9 @@ class Run:
             )
             task = group.create_task(life)
             self._works.add(task)
-            task.add_done_callback(lambda task: self._finished(task, slots))
+            task.add_done_callback(self._finished)
             # Let it start: tasks that are ready run between two admissions, so the loop stays fair to downloads.
             await asyncio.sleep(0)
-        closing.cancel()
 
     def _spawn(self, group: asyncio.TaskGroup, image: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = group.create_task(image)
@@ -245,11 +251,11 @@ class Run:
         task.add_done_callback(self._images.discard)
         return task
 
-    def _finished(self, task: asyncio.Task[None], slots: asyncio.Semaphore) -> None:
+    def _finished(self, task: asyncio.Task[None]) -> None:
         self._works.discard(task)
         self._books.counters.in_flight -= 1
         self._books.counters.works += 1
-        slots.release()
+        self._slots.give(1)
 
     async def _watch_room(self, sink: Folder) -> None:
         """By the clock and not at each admission: the works in flight can have thousands of images to come."""
@@ -281,9 +287,9 @@ class Run:
             task.cancel()
 
 
-async def take(slots: asyncio.Semaphore) -> None:
-    """Semaphore.acquire as a task that can be waited for beside another."""
-    await slots.acquire()
+def lanes_of(limits: LimitsSettings) -> dict[Lane, HostLimits]:
+    """The budget of each lane."""
+    return {"api": limits.api, "images": limits.images}
 
 
 async def attend(attendant: Attendant, pull: Pull, done: asyncio.Event) -> None:

@@ -3,6 +3,9 @@
 import csv
 import json
 import random
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -201,9 +204,6 @@ def test_a_second_list_keeps_what_is_there(tmp_path: Path, calm: Any) -> None:
 
 def test_a_run_in_use_is_refused(tmp_path: Path, calm: Any) -> None:
     """The folder of a live run takes no second one: exit 2, and nothing is touched."""
-    import subprocess
-    import sys
-
     (tmp_path / "ids.txt").write_text("\n".join(map(str, some_ids(300, seed=9))))
     config = write_config(tmp_path, calm, 'path = "ids.txt"')
     slow = [sys.executable, "-m", "crawler", "run", str(config), "--limits.api.rate", "5"]
@@ -261,3 +261,30 @@ def test_a_site_that_only_refuses_stops_the_run(tmp_path: Path) -> None:
     assert told["pending"] > 70
     stored = {line["path"] for line in lines(tmp_path / "out") if line["event"] == "stored"}
     assert stored == files(tmp_path / "out")
+
+
+def test_limits_are_read_again(tmp_path: Path, calm: Any) -> None:
+    """SIGHUP: a live run takes the new [limits], a mistake changes nothing, and the log shows the change."""
+    (tmp_path / "ids.txt").write_text("\n".join(map(str, some_ids(150, seed=9))))
+    config = write_config(tmp_path, calm, 'path = "ids.txt"')
+    fast = config.read_text()
+    slow = fast.replace("[limits.api]\nrate = 0", "[limits.api]\nrate = 2")
+    assert slow != fast
+    config.write_text(slow)
+    log = tmp_path / "out" / "log.jsonl"
+    with subprocess.Popen(
+        [sys.executable, "-m", "crawler", "run", str(config)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        while not (log.exists() and b"described" in log.read_bytes()):
+            assert process.poll() is None
+        config.write_text(slow.replace("rate = 2", 'rate = "much"'))
+        process.send_signal(signal.SIGHUP)
+        assert process.stderr is not None
+        told = ""
+        while "stay as they were" not in told:
+            told = process.stderr.readline()
+        config.write_text(fast)
+        process.send_signal(signal.SIGHUP)
+        process.communicate(timeout=60)  # at 2 a second it would take more than that
+        assert process.returncode == 0
+    assert [line["rate"] for line in lines(tmp_path / "out") if line.get("reason") == "reloaded"][:1] == [0]
