@@ -20,6 +20,8 @@ _SOI, _EOI, _SOS, _DNL, _TEM = 0xD8, 0xD9, 0xDA, 0xDC, 0x01
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 _PNG_TYPE = re.compile(rb"[A-Za-z]{4}")
+_PNG_LAST, _PNG_NEXT = Take(4), Take(12)
+"""A chunk's checksum; with the head of the next one, which there must be after all but the last."""
 _META_BYTES = 64 * 1024
 """How much of an AVIF's `meta` is held to find sizes in; they come early, and what may be large (ICC) seldom does."""
 
@@ -36,18 +38,19 @@ def jpeg() -> Steps:
     Bytes between segments that are no marker are passed over, as decoders do. A second start of image is not: that is
     what a body looks like that was put together from two replies.
     """
-    yield Take(2)
+    two, marker = Take(2), Find(_MARKER)
+    yield two
     width = height = scans = 0
     framed = False
     while True:
-        code = (yield Find(_MARKER))[1]
+        code = (yield marker)[1]
         if code == _EOI:
             break
         if code == _TEM:
             continue
         if code == _SOI or code < 0xC0:
             return broken("jpeg: an image starts inside the image" if code == _SOI else f"jpeg: marker {code:#x}")
-        left = int.from_bytes((yield Take(2)), "big") - 2
+        left = int.from_bytes((yield two), "big") - 2
         if left < 0 or (left < 6 and code in _SOF) or (left < 2 and code == _DNL):
             return broken(f"jpeg: segment {code:#x} of {left + 2} bytes")
         if code in _SOF:
@@ -55,7 +58,7 @@ def jpeg() -> Steps:
             framed, left = True, left - 5
             height, width = int.from_bytes(frame[1:3], "big"), int.from_bytes(frame[3:5], "big")
         elif code == _DNL:  # the height, where the frame did not know it yet
-            lines = int.from_bytes((yield Take(2)), "big")
+            lines = int.from_bytes((yield two), "big")
             height, left = height or lines, left - 2
         elif code == _SOS:
             scans += 1
@@ -72,8 +75,8 @@ def png() -> Steps:
     width = height = 0
     data = False
     first = True
+    head = yield Take(8)
     while True:
-        head = yield Take(8)
         size, kind = int.from_bytes(head[:4], "big"), head[4:]
         if size >= 2**31 or not _PNG_TYPE.fullmatch(kind):
             return broken("png: no chunk where one should be")
@@ -86,11 +89,14 @@ def png() -> Steps:
             crc = _crc(kind + fields)
         else:
             crc = (yield Sum(size, kind)) if size else _crc(kind)
-        if (yield Take(4)) != crc and kind[0] & 0x20 == 0:
+        last = kind == b"IEND"
+        tail = yield _PNG_LAST if last else _PNG_NEXT
+        if not tail.startswith(crc) and kind[0] & 0x20 == 0:
             return broken(f"png: checksum of {kind.decode('ascii')}")
         data = data or kind == b"IDAT"
-        if kind == b"IEND":
+        if last:
             return _image("png", width, height) if data else broken("png: no image data")
+        head = tail[4:]
 
 
 def _crc(data: bytes) -> bytes:
