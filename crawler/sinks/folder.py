@@ -43,6 +43,9 @@ class Folder:
         self.disk = disk
         self.parts = root / ".crawl" / "parts"
         disk.make_folder(self.parts)
+        images = root / "images"
+        disk.make_folder(images)
+        disk.sync_folder(images)  # a process that was killed may have made folders there, and not synced their names
         self.left = {entry.name for entry in os.scandir(self.parts)}
         """Notes of parts that an earlier attempt left: asked instead of the disk, once for each image."""
         self.broken = ""
@@ -133,7 +136,8 @@ class FolderPart:
         self._note = folder.parts / f"{stem}.json"
         self._noted = False
         self._on_disk = 0
-        self._buffer = bytearray()
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
         self._digest = hashlib.sha256()
         self._url = self._validator = ""
         self.held: Held | None = None
@@ -165,28 +169,35 @@ class FolderPart:
             await self._hop(lambda: self._folder.disk.unlink(self._note))
             self._noted = False
         self._on_disk = 0
-        self._buffer.clear()
+        self._taken()
         self._digest = hashlib.sha256()
         self._url, self._validator = url, validator
         self.held = None
 
     async def write(self, chunk: bytes) -> None:
         """Append; the disk is reached when a buffer is full."""
-        self._buffer += chunk
-        if len(self._buffer) >= BUFFER_BYTES:
+        self._digest.update(chunk)
+        self._waiting.append(chunk)
+        self._waiting_bytes += len(chunk)
+        if self._waiting_bytes >= BUFFER_BYTES:
             await self._flush()
+
+    def _taken(self) -> bytes:
+        """What waited to be written; nothing waits any more."""
+        data = self._waiting[0] if len(self._waiting) == 1 else b"".join(self._waiting)
+        self._waiting.clear()
+        self._waiting_bytes = 0
+        return data
 
     async def _flush(self) -> None:
         # Opened once for each quarter of a megabyte: a part that waits for its next attempt holds no descriptor.
-        data = bytes(self._buffer)
-        self._buffer.clear()
+        data = self._taken()
         await self._hop(lambda: self._append(data), far=False)
-        self._digest.update(data)
         self._on_disk += len(data)
 
     def pause(self) -> None:
         """An attempt ended early: offer what is written for the next one, if it can be told to be the same file."""
-        size = self._on_disk + len(self._buffer)
+        size = self._on_disk + self._waiting_bytes
         self.held = Held(size, self._url, self._validator) if size and self._validator else None
 
     async def reread(self) -> AsyncIterator[bytes]:
@@ -195,24 +206,24 @@ class FolderPart:
             async with aiofiles.open(self._path, "rb") as file:
                 while block := await file.read(1 << 20):
                     yield block
-        if self._buffer:
-            yield bytes(self._buffer)
+        for chunk in tuple(self._waiting):
+            yield chunk
 
     async def keep(self, ext: str) -> Kept:
         """Give the file its final name; durable when this returns (unless durability is `none`)."""
         path = image_path(self._id, self._page, ext)
-        self._digest.update(self._buffer)
-        kept = Kept(path, self._on_disk + len(self._buffer), self._digest.hexdigest())
-        await self._hop(lambda: self._keep(path))
+        kept = Kept(path, self._on_disk + self._waiting_bytes, self._digest.hexdigest())
+        data = self._taken()
+        await self._hop(lambda: self._keep(path, data))
         return kept
 
-    def _keep(self, path: str) -> None:
-        self._append(self._buffer, last=True)
+    def _keep(self, path: str, data: bytes) -> None:
+        self._append(data, last=True)
         self._folder.place(self._path, path)
         if self._noted:
             self._folder.disk.unlink(self._note)
 
-    def _append(self, data: bytes | bytearray, *, last: bool = False) -> None:
+    def _append(self, data: bytes, *, last: bool = False) -> None:
         """Write after what is on disk, whatever an attempt that was cut off left there; `last`: and sync."""
         disk = self._folder.disk
         file = disk.open(self._path, os.O_WRONLY | os.O_CREAT)
@@ -232,7 +243,7 @@ class FolderPart:
         self.pause()
         if self.held is None:
             return await self.drop()
-        if self._buffer:
+        if self._waiting:
             await self._flush()
         note = {
             "url": self._url,
@@ -248,7 +259,7 @@ class FolderPart:
     async def drop(self) -> None:
         """Forget the bytes."""
         had = self._on_disk > 0
-        self._buffer.clear()
+        self._taken()
         self._on_disk, self.held = 0, None
         if had or self._noted:
             await self._hop(self._unlink)
