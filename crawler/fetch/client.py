@@ -153,6 +153,7 @@ class Client:
         self._trust = Trust(network.ca_file)
         self._session: aiohttp.ClientSession | None = None
         self._lane: CurlLane | None = None
+        self._refusals: dict[tuple[str, int | None], Failure | None] = {}
         self._lines: dict[tuple[bool, tuple[tuple[str, str], ...]], list[str]] = {}
 
     async def __aenter__(self) -> Client:
@@ -194,8 +195,13 @@ class Client:
         host = host_of(url)
         if host in self._resolve or not (":" in host or _NUMBER.fullmatch(host.rpartition(".")[2])):
             return None
-        why = None if (host, url.port) in self._named else addresses.refused(host, self._allowed)
-        return Failure(Kind.ADDRESS, why) if why else None
+        there = (host, url.port)
+        if there not in self._refusals:
+            if len(self._refusals) >= _LINES:
+                self._refusals.clear()
+            why = None if there in self._named else addresses.refused(host, self._allowed)
+            self._refusals[there] = Failure(Kind.ADDRESS, why) if why else None
+        return self._refusals[there]
 
     async def open(self, url: URL, headers: Mapping[str, str], lane: Lane) -> Reply | Failure:
         """Send one GET and wait for its head. The caller closes the Reply.

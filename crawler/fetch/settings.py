@@ -38,7 +38,7 @@ class NetworkSettings(Section):
     max_redirects: int = Field(default=5, ge=0, le=20, description="redirects followed for one request")
     proxy: str = Field(default="", description="http://host:port; empty = none (environment variables are not read)")
     transport: Literal["auto", "aiohttp"] = Field(
-        default="aiohttp", description="auto: libcurl where it can, at a third of the CPU | aiohttp for everything"
+        default="auto", description="auto: libcurl where it can, at a third of the CPU | aiohttp for everything"
     )
     user_agent: str = Field(default="", description="default: Mozilla/5.0 (compatible; crawler/VERSION)")
     robots: Literal["obey", "ignore"] = Field(default="obey", description="obey | ignore robots.txt of each host")
