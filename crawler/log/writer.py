@@ -235,12 +235,10 @@ def _open(directory: Path, disk: Disk) -> _Opened:
         file = -1
         try:
             path = directory / files.LOG
-            new = not path.exists()
             file = disk.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
             opened = _read(_Opened(path, private, lock, file, 0, "", 0, State(), [], {}, 0), disk)
             disk.sync(file)  # what a killed process wrote and did not sync is built upon from here
-            if new:
-                disk.sync_folder(directory)
+            disk.sync_folder(directory)  # and so are the names that it made and did not sync
             files.make_reserve(disk, private)
             return opened
         except BaseException:
