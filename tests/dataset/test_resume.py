@@ -43,7 +43,12 @@ def test_the_same_bytes_each_time(crawl: Crawl, tmp_path: Path, way: str) -> Non
     assert first == tree(tmp_path / "b")
 
 
-@pytest.mark.parametrize("way", ["webdataset", "imagefolder", "resized", "side by side"])
+LONG = pytest.mark.long
+
+
+@pytest.mark.parametrize(
+    "way", ["webdataset", "side by side", *(pytest.param(way, marks=LONG) for way in ("imagefolder", "resized"))]
+)
 def test_killed_again_and_again(crawl: Crawl, tmp_path: Path, way: str) -> None:
     """Killed at random, what has a name is whole and what the manifest says; in the end all is as without a kill."""
     exported(*arguments(crawl, way, tmp_path / "whole"))
@@ -51,12 +56,12 @@ def test_killed_again_and_again(crawl: Crawl, tmp_path: Path, way: str) -> None:
     command = [sys.executable, "-m", "crawler", "export", *map(str, arguments(crawl, way, out))]
     dice = random.Random(way)
     kills = 0
-    for _ in range(4):
+    for round in range(4):
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             at = time.monotonic() + 20
             while process.poll() is None and time.monotonic() < at and not (out / ".export").exists():
                 pass
-            process.poll() is None and time.sleep(dice.uniform(0, 0.3))
+            process.poll() is None and time.sleep(dice.uniform(0, 0.1 * round))
             kills += process.poll() is None
             process.send_signal(signal.SIGKILL)
         sound(out)
