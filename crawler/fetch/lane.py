@@ -125,7 +125,7 @@ class CurlLane:
         self._free: list[_Wire] = []
         self._busy: dict[Transfer, None] = {}
         self._starting = False
-        self._due = _NEVER
+        self._due = self._fires = _NEVER
         self._stirred: dict[int, float] = {}
         self._sockets = sockets(self.loop, self._ready, self._collect)
         self._judged: dict[tuple[str, int], str | None] = {}
@@ -221,16 +221,20 @@ class CurlLane:
             self._due = _NEVER
             return
         self._due = self.loop.time() + delay_ms / 1000
-        if self._timer is None or self._timer.when() > self._due:
+        if self._timer is None or self._fires > self._due:
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer = self.loop.call_at(self._due, self._on_time)
+            self._set_timer()
+
+    def _set_timer(self) -> None:
+        self._fires = self._due  # uvloop's handles do not tell
+        self._timer = self.loop.call_at(self._due, self._on_time)
 
     def _on_time(self) -> None:
         self._timer = None
         if self._due > self.loop.time() + 0.0005:
             if self._due < _NEVER:
-                self._timer = self.loop.call_at(self._due, self._on_time)
+                self._set_timer()
             return
         self._due = _NEVER
         self._multi.socket_action(curl.SOCKET_TIMEOUT, 0)
