@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import uvloop
+
 from crawler.fetch.door import Door
 from crawler.fetch.exchange import Head, Request
 from crawler.fetch.settings import HostLimits, NetworkSettings
@@ -17,7 +19,7 @@ from crawler.stop import Gate
 
 
 def real(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
-    """Run an async test on a loop of its own, with real sockets; 30 s at most."""
+    """Run an async test on a loop of its own, with real sockets; 30 s at most. See conftest: on both ways out."""
 
     @functools.wraps(test)
     def call(*args: Any, **kwargs: Any) -> None:
@@ -25,7 +27,10 @@ def real(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
             async with asyncio.timeout(30):
                 await test(*args, **kwargs)
 
-        asyncio.run(within())
+        # The program runs on uvloop, simulations on the standard library's: each way is tested on the loop it is for.
+        loop = uvloop.new_event_loop if TRANSPORT[0] == "auto" else asyncio.new_event_loop
+        with asyncio.Runner(loop_factory=loop) as runner:
+            runner.run(within())
 
     call.through_a_door = True  # type: ignore[attr-defined]
     return call
