@@ -69,6 +69,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._jumper = Jumper()
         self._job_s = job_s
         self._busy_until: dict[int, float] = {}
+        self._last_job = 0.0
         super().__init__(self._jumper)
 
     @property
@@ -90,8 +91,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             before = self._busy_until.get(id(executor), 0.0)
             # Equal times would not keep their order in the loop's heap.
             at = self._busy_until[id(executor)] = max(at, before + 1e-6)
+        self._last_job = max(self._last_job, at)
         self.call_at(at, _job, future, func, args)
         return future
+
+    async def jobs_done(self) -> None:
+        """Wait for work that was given to threads, also what nobody waits for, as a process does before it ends."""
+        await asyncio.sleep(max(0.0, self._last_job - self.time()) + 1e-6)
 
 
 def _job(future: asyncio.Future[T], func: Callable[..., T], args: tuple[Any, ...]) -> None:

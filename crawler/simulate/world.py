@@ -131,6 +131,7 @@ class Story:
             disk.on_death = lambda: self._loop.call_soon(life.cancel) and None
             timer = self._arm(trouble, run)
             code = await life
+            await self._loop.jobs_done()
             if timer is not None:
                 timer.cancel()
         disk.on_death = lambda: None
