@@ -87,6 +87,11 @@ class Learner:
             self._recall(memory, now)
 
     @property
+    def wary(self) -> bool:
+        """Whether a wall is known, or one was met."""
+        return self._mode != "free"
+
+    @property
     def noisy(self) -> bool:
         """Whether this host refuses now and then whatever we do; a host without a limit is not slowed for little."""
         return self._doubts >= _DOUBTS or not self._budget
@@ -164,6 +169,14 @@ class Learner:
             if wall.hits > 1:
                 wall.forget()
             self._suspect(now, lasted=lasted, limited=limited)
+
+    def inherit(self, now: float, *, waits: bool) -> None:
+        """A block that an earlier run met is over. The rate was lowered for it then."""
+        self._clean_at = now
+        if waits and self._mode != "settled" and self.rate:
+            self._hits += 1
+            self._before = self.rate / _CUT
+            self._suspect(now, lasted=True, limited=True)
 
     def slow(self, now: float, *, much: bool) -> None:
         """Connections fail: half the rate if `much`, else a little less."""

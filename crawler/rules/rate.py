@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from crawler.rules.learning import Learner, Memory
+from crawler.rules.learning import PATIENCE_S, Learner, Memory
 from crawler.rules.settings import RetrySettings
 
 RETRY_AFTER_MAX_S = 3600.0
@@ -151,7 +151,11 @@ class Pace:
 
     def memory(self, now: float) -> Memory:
         """What the next run should know."""
-        return replace(self._learner.memory(now), block_s=self._block_s)
+        learnt = self._learner.memory(now)
+        if self._judging and self._limited and self._lasted:
+            # Should this process die now, the next one is not to find this wall by running into it again.
+            learnt = replace(learnt, again_s=max(learnt.again_s, PATIENCE_S))
+        return replace(learnt, block_s=self._block_s)
 
     def reserve(self, now: float) -> float:
         """See `Gcra.reserve`."""
@@ -224,7 +228,9 @@ class Pace:
         told = self._learner.clean(sent, now) or told
         if self.rate != self._learner.rate:
             self._gcra.set_rate(self._learner.rate, now)
-        return None if told is None or (told == "resumed" and self.rate == self._told) else self._change(None, told)
+        if told is None or (told == "resumed" and self.rate == self._told and not self._learner.wary):
+            return None
+        return self._change(None, told)
 
     def configure(self, rate: float, burst: int, now: float, *, adaptive: bool) -> None:
         """Another budget from `now` on (reload). Starts empty, keeps a block that stands."""
@@ -241,24 +247,35 @@ class Pace:
         own = min(self._cap_s, self._base_s * 2.0 ** min(self.blocks, _BACKOFF_MAX))
         elapsed = now - self._hit_at
         learner = self._learner if self._adaptive else None
-        known = self.blocks > (_ODD_MAX if learner and learner.noisy else 0) or (learner and learner.expected)
+        if learner is not None and learner.noisy:
+            known = self.blocks > _ODD_MAX  # the next one may be noise
+        else:
+            known = self.blocks > 0 or (learner is not None and learner.expected)
         if known and elapsed < self._block_s:
             return max(own, self._block_s - elapsed)  # so long did it last the other time
         if not self.blocks:
             own *= 0.5 ** min(self._odd, _ODD_MAX)
         return own
 
+    @property
+    def _lasted(self) -> bool:
+        """Whether the host refused more than one request, one after the other or at once."""
+        most = 3 if self._adaptive and self._learner.noisy else 0
+        heavy = self._window_refused > max(2 + most, self._window_clean)
+        return heavy or self._probes_refused > 1 + most or self._others_refused > most
+
     def _over(self, sent: float, now: float) -> str | None:
         """The host answers again: what was it?"""
         self._judging = False
-        most = 3 if self._adaptive and self._learner.noisy else 0
-        heavy = self._window_refused > max(2 + most, self._window_clean)
-        lasted = self._probes_refused > 1 + most or self._others_refused > most or heavy
+        lasted = self._lasted
         if lasted and self._cut_at - self._hit_at >= self._block_s:
             self._block_s = sent - self._hit_at
         self._odd = 0 if lasted else self._odd + 1
         inherited, self._inherited = self._inherited, False
-        if not self._adaptive or inherited:
+        if not self._adaptive:
+            return None
+        if inherited:
+            self._learner.inherit(now, waits=lasted and self._limited)
             return "resumed"
         self._learner.over(now, lasted=lasted, limited=self._limited)
         return "resumed"

@@ -69,8 +69,8 @@ class Wall:
     def remember(self, limit: Limit) -> None:
         """Begin with what an earlier run found out."""
         self.forget()
-        near = 2 ** (1.5 / _STEPS)
-        self._hits.append([limit.room + 1 if limit.low / near <= r <= limit.high * near else 0.0 for r in self._rates])
+        slower = next((k for k, rate in enumerate(self._rates) if rate <= limit.rate), len(self._rates) - 1)
+        self._hits.append([max(limit.room + 1, _LEAST) if k == slower else 0.0 for k in range(len(self._rates))])
 
     def sent(self, at: float) -> None:
         """A request went out then; times never go back."""
@@ -126,7 +126,7 @@ class Wall:
             if k != first - 1:
                 break
             first = k
-        return Limit(self._rates[last], self._rates[first], full[(first + last) // 2] - 1)
+        return Limit(self._rates[last], self._rates[first], full[last] - 1)
 
     def _fill(self, until: float) -> None:
         pending, count = self._pending, 0

@@ -9,10 +9,12 @@ import heapq
 import random
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from crawler.rules.rate import Pace
+from crawler.rules.learning import Memory
+from crawler.rules.rate import Change, Pace
+from crawler.rules.width import Width
 
 NEVER = float("inf")
 
@@ -156,6 +158,28 @@ class Outage:
 
 
 @dataclass
+class Queue:
+    """Never refuses: answers one after the other, `rate` a second, so that asking faster only makes it slower."""
+
+    rate: float
+    latency: float = 0.15
+    blocks: list[float] = field(default_factory=list[float])
+
+    def __post_init__(self) -> None:
+        self._free_at = 0.0
+
+    def take(self, now: float, path: int, nth: int) -> bool:
+        return True
+
+    def latency_s(self, now: float) -> float:
+        self._free_at = max(self._free_at, now) + 1 / self.rate
+        return self.latency + self._free_at - now
+
+    def allowed(self, until: float) -> float:
+        return self.rate * until
+
+
+@dataclass
 class Ran:
     """What a run came to. `second_most`: most arrivals in any second; `times`: when each arrived."""
 
@@ -166,7 +190,9 @@ class Ran:
     blocks: list[float]
     allowed: float
     pace: Pace
-    told: list[tuple[float, float, str]]
+    told: list[tuple[float, Change]]
+    width: int
+    slowest_s: float
 
     @property
     def used(self) -> float:
@@ -199,64 +225,127 @@ def _windows(times: list[float], window_s: float) -> Iterator[int]:
         yield last - first + 1
 
 
+Start = Callable[[float, Memory | None], Pace]
+
+
+class _Client:
+    """What the door does with a rule: sends at the times it reserves, on `connections`, one at a time to be sure."""
+
+    def __init__(self, host: Host, start: Start, connections: int, seed: int, waiting: int, limited: bool) -> None:
+        self.host, self.start, self.limited = host, start, limited
+        self.dice = random.Random(seed)
+        self.width = Width(connections)
+        self.line, self.waiting, self.fresh = deque[int](), waiting, 0
+        self.asked = Counter[int]()
+        self.saved: tuple[float, Change, Memory] | None = None
+        self.times, self.told = list[float](), list[tuple[float, Change]]()
+        self.arrived = self.slowest = 0.0
+        self.passed = self.refused = 0
+        self.begin(0.0)
+
+    def begin(self, now: float) -> None:
+        """A new process: what was in flight is lost, what was told last is known."""
+        self.rule = self.start(now, recalled(self.saved, now))
+        self.replies: list[tuple[float, int, float, bool, int]] = []
+        self.probing = False
+
+    def ready(self, now: float) -> float:
+        """When the next request may go."""
+        if len(self.replies) >= self.width.now or (self.rule.blocks and self.probing):
+            return NEVER
+        return max(now, self.rule.ready)
+
+    def hear(self) -> float:
+        """The next reply is here: what time it is."""
+        now, _, sent, ok, path = heapq.heappop(self.replies)
+        self.probing = False
+        self.width.answered(now - sent, busy=True)
+        if ok:
+            change = self.rule.clean(sent, now)
+            self.asked.pop(path)
+        else:
+            again = self.asked[path] > 1
+            change = self.rule.refused(sent, now, None, "429", again=again, limited=self.limited)
+            self.line.append(path)
+        if change is not None:
+            self.told.append((now, change))
+            self.saved = (now, change, self.rule.memory(now))
+        return now
+
+    def ask(self, now: float) -> None:
+        """Send the next request."""
+        self.rule.reserve(now)
+        self.probing = bool(self.rule.blocks)
+        latency = self.host.latency_s(now) * self.dice.uniform(0.9, 1.1)
+        self.slowest = max(self.slowest, latency)
+        self.arrived = max(self.arrived, now + latency / 2)
+        while len(self.line) <= self.waiting:
+            self.line.append(self.fresh)
+            self.fresh += 1
+        path = self.line.popleft()
+        ok = self.host.take(self.arrived, path, self.asked[path])
+        self.asked[path] += 1
+        self.times.append(self.arrived)
+        self.passed += ok
+        self.refused += not ok
+        heapq.heappush(self.replies, (now + latency, len(self.times), now, ok, path))
+
+
 def run(
     host: Host,
     seconds: float,
-    pace: Callable[[float], Pace],
+    start: Start,
     *,
     connections: int = 6,
+    restart_s: float = NEVER,
     seed: int = 0,
-    began: float = 0.0,
     waiting: int = 20,
     limited: bool = True,
 ) -> Ran:
     """Ask `host` for `seconds`, with as many requests as the rule lets through and an endless list of work.
 
-    A path that was refused is asked for again once those `waiting` have had their turn; `limited`: it says 429.
+    A path that was refused is asked for again once those `waiting` have had their turn; `limited`: it says 429. The
+    client is killed every `restart_s`.
     """
-    dice = random.Random(seed)
-    rule, now, arrived, flying = pace(began), began, began, 0
-    replies: list[tuple[float, int, float, bool, int]] = []
-    line = deque(range(waiting))
-    asked = Counter[int]()
-    fresh = waiting
-    times, told = list[float](), list[tuple[float, float, str]]()
-    passed = refused = count = 0
-    probing = False
-    end = began + seconds
-    while now < end:
-        ready = max(now, rule.ready) if flying < connections and not (rule.blocks and probing) else NEVER
-        if replies and replies[0][0] <= ready:
-            now, _, sent, ok, path = heapq.heappop(replies)
-            flying -= 1
-            probing = False
-            if ok:
-                change = rule.clean(sent, now)
-                asked.pop(path)
-            else:
-                change = rule.refused(sent, now, None, "429", again=asked[path] > 1, limited=limited)
-                line.append(path)
-            if change is not None:
-                told.append((now, change.rate, change.reason))
-            continue
-        if ready >= end:
+    client = _Client(host, start, connections, seed, waiting, limited)
+    now, restart_at = 0.0, restart_s
+    while now < seconds:
+        if now >= restart_at:
+            client.begin(now)
+            restart_at += restart_s
+        ready = min(client.ready(now), restart_at)
+        if client.replies and client.replies[0][0] <= ready:
+            now = client.hear()
+        elif ready >= seconds:
             break
-        now = ready
-        rule.reserve(now)
-        probing = bool(rule.blocks)
-        latency = host.latency_s(now) * dice.uniform(0.8, 1.2)
-        arrived = max(arrived, now + latency / 2)
-        while len(line) <= waiting:
-            line.append(fresh)
-            fresh += 1
-        path = line.popleft()
-        ok = host.take(arrived, path, asked[path])
-        asked[path] += 1
-        times.append(arrived)
-        passed += ok
-        refused += not ok
-        flying += 1
-        count += 1
-        heapq.heappush(replies, (now + latency, count, now, ok, path))
+        else:
+            now = ready
+            if now < restart_at:
+                client.ask(now)
     blocks: list[float] = getattr(host, "blocks", [])
-    return Ran(seconds, times, passed, refused, blocks, host.allowed(end), rule, told)
+    return Ran(
+        seconds,
+        client.times,
+        client.passed,
+        client.refused,
+        blocks,
+        host.allowed(seconds),
+        client.rule,
+        client.told,
+        client.width.now,
+        client.slowest,
+    )
+
+
+def recalled(saved: tuple[float, Change, Memory] | None, now: float) -> Memory | None:
+    """What the next process reads in the log."""
+    if saved is None:
+        return None
+    then, change, memory = saved
+    return replace(
+        memory,
+        rate=change.rate,
+        again_s=max(0.0, memory.again_s - (now - then)),
+        blocked_s=max(0.0, (change.until or 0.0) - now),
+        refusing=change.until is not None,
+    )
