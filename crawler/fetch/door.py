@@ -8,7 +8,6 @@ pauses (rules.retry); 429 and 503 slow the whole host and use up no attempt. All
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import TracebackType
@@ -18,7 +17,7 @@ from yarl import URL
 from crawler.events import Throttled
 from crawler.fetch.client import Client, host_key, origin_of, parse_url
 from crawler.fetch.exchange import Exchange, Had, HostState, Request
-from crawler.fetch.hosts import Host, Hosts, OnThrottle
+from crawler.fetch.hosts import Host, Hosts, OnThrottle, utc
 from crawler.fetch.memory import Room
 from crawler.fetch.reply import Reply
 from crawler.fetch.robots import Robots
@@ -55,7 +54,7 @@ class Door:
         gate: Gate,
         *,
         on_throttle: OnThrottle | None = None,
-        now: Callable[[], float] = time.time,
+        now: Callable[[], float] = utc,
         known: Mapping[str, Throttled] | None = None,
     ) -> None:
         """`now` (UTC seconds) is for what is told to people, and for `known`, what the limiters of earlier runs told

@@ -32,6 +32,11 @@ _HOSTS_MAX = 4096
 _HOSTS_SHOWN = 100
 
 
+def utc() -> float:
+    """UTC seconds. A default that is looked up when it is called: a simulation makes `time.time` up."""
+    return time.time()
+
+
 class Host:
     """One host. `enter` waits for a connection, the host's turn and room in memory, in this order; `leave` ends it.
 
@@ -189,7 +194,7 @@ class Hosts:
         retry: RetrySettings,
         gate: Gate,
         on_throttle: OnThrottle | None = None,
-        now: Callable[[], float] = time.time,
+        now: Callable[[], float] = utc,
         known: Mapping[str, Throttled] | None = None,
     ) -> None:
         """`known`: what the limiters told last in earlier runs, by host."""

@@ -272,6 +272,10 @@ class ForgetfulDisk(Disk):
         self._open.pop(descriptor, None)
         super().close(descriptor)
 
+    def path_of(self, descriptor: int) -> Path:
+        """The name that an open file was opened by."""
+        return self._open[descriptor][1]
+
     def replace(self, source: Path, target: Path) -> None:
         node = self._node(source)
         self._node(target)
