@@ -65,6 +65,13 @@ class Disk:
 
     def make_folder(self, path: Path) -> None:
         """Make a folder with its parents, durably."""
+        try:
+            path.mkdir()
+        except (FileNotFoundError, FileExistsError):
+            pass
+        else:
+            self.sync_folder(path.parent)
+            return
         missing = [folder for folder in (path, *path.parents) if not folder.exists()]
         path.mkdir(parents=True, exist_ok=True)
         for folder in reversed(missing):

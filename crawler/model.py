@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -148,4 +149,9 @@ def bit_of(id: WorkId) -> int:
     """The number that stands for an id in a bitmap: the id itself, or 64 bits of a digest for a string."""
     if isinstance(id, int):
         return id
+    return _bit_of(id)
+
+
+@lru_cache(maxsize=4096)  # asked for several times in the life of an image
+def _bit_of(id: str) -> int:
     return int.from_bytes(hashlib.blake2b(id.encode(), digest_size=8).digest())

@@ -40,7 +40,7 @@ Guard = Callable[[str, int], str | None]
 class _Wire:
     """A libcurl handle with our callbacks, used for one transfer after another."""
 
-    __slots__ = ("_judge", "fields", "handle", "place", "transfer", "trusting")
+    __slots__ = ("_judge", "fields", "handle", "lines", "place", "transfer", "trusting")
 
     def __init__(self, judge: Guard) -> None:
         self.transfer: Transfer | None = None
@@ -57,13 +57,11 @@ class _Wire:
         handle.setopt(curl.PATH_AS_IS, 1)
         handle.setopt(curl.MAXAGE_CONN, _KEPT_S)
         handle.setopt(curl.SSLVERSION, curl.SSLVERSION_TLSv1_2)
-        handle.setopt(curl.HEADERFUNCTION, self._on_header)
+        self.lines: list[bytes] = []
+        handle.setopt(curl.HEADERFUNCTION, self.lines.append)
         handle.setopt(curl.WRITEFUNCTION, self._on_body)
         handle.setopt(curl.OPENSOCKETFUNCTION, self._open)
         handle.setopt(curl.PREREQFUNCTION, self._before)
-
-    def _on_header(self, line: bytes) -> int | None:
-        return 0 if self.transfer is None else self.transfer.on_header(line)
 
     def _on_body(self, data: bytes) -> int | None:
         return 0 if self.transfer is None else self.transfer.on_body(data)
@@ -157,7 +155,8 @@ class CurlLane:
         except BaseException:
             handle.close()
             raise
-        transfer = wire.transfer = Transfer(self, self.loop.time() + self._head_s)
+        wire.lines.clear()
+        transfer = wire.transfer = Transfer(self, wire.lines, self.loop.time() + self._head_s)
         transfer.wire = wire
         self._busy[transfer] = None
         if self._sweeping is None:
@@ -259,6 +258,7 @@ class CurlLane:
         self._multi.remove_handle(wire.handle)
         if transfer is not None:
             failure = None
+            transfer.look()
             if error is not None and transfer.refused and not transfer.allowed:
                 failure = Failure(Kind.ADDRESS, transfer.refused)
             elif error is not None:
@@ -284,11 +284,12 @@ class CurlLane:
         """Look after everybody who waits: silence and endless heads are cut, slow bodies shown to readers."""
         now = self.loop.time()
         for transfer in list(self._busy):
+            transfer.look()
             if transfer.in_head and now >= transfer.head_by:
                 self.drop(transfer, Failure(Kind.SLOW, f"no complete head within {self._head_s:.0f} s"))
             elif transfer.sent and transfer.waited_for and now - self._heard(transfer) >= self._idle_s:
                 self.drop(transfer, Failure(Kind.IDLE, f"no byte for {self._idle_s:g} s"))
-            elif transfer.waited_for and not transfer.in_head:
+            elif transfer.waited_for:
                 transfer.wake_to_judge()
         if len(self._stirred) > _STIRRED:
             self._stirred.clear()

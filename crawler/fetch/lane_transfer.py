@@ -14,7 +14,7 @@ PIECE_BYTES = 64 * 1024
 """Whoever waits for a body is woken for this much, for its end, and now and then for what there is."""
 _HELD_BYTES = 256 * 1024
 """With this much waiting to be read, the host waits too."""
-_HEADER_BYTES, _HEADERS, _HEADS_BYTES = 8190, 128, 64 * 1024
+_LINE_BYTES, _HEADERS, _HEADS_BYTES = 8190, 160, 64 * 1024
 
 
 _NAMES = {
@@ -39,10 +39,10 @@ class Transfer:
 
     __slots__ = (
         "_chunks", "_head", "_lane", "_size", "_waiter", "allowed", "done", "failure", "head_by", "headers",
-        "heads_bytes", "heard", "paused", "refused", "sent", "status", "wire",
+        "heard", "lines", "paused", "refused", "sent", "status", "wire",
     )  # fmt: skip
 
-    def __init__(self, lane: Lane, head_by: float) -> None:
+    def __init__(self, lane: Lane, lines: list[bytes], head_by: float) -> None:
         self._lane = lane
         self._chunks: list[bytes] = []
         self._size = 0
@@ -51,7 +51,7 @@ class Transfer:
         self.wire: Any = None
         self.status = 0
         self.headers: dict[str, str] = {}
-        self.heads_bytes = 0
+        self.lines = lines
         self.head_by = head_by
         self.heard = 0.0
         self.sent = self.done = self.paused = False
@@ -137,31 +137,43 @@ class Transfer:
         if self._size:
             self.wake()
 
-    def on_header(self, line: bytes) -> int | None:
-        """One line of a head (or of trailers, which nobody asked for)."""
-        if self._head:
-            return None
-        self.heads_bytes += len(line)
-        if len(line) > _HEADER_BYTES or self.heads_bytes > _HEADS_BYTES or len(self.headers) >= _HEADERS:
+    def look(self) -> None:
+        """See whether the head is complete, though no body has begun."""
+        if not self._head and self.lines:
+            self.take_head()
+
+    def take_head(self) -> bool:
+        """Read the lines of the head, if all have come. Waiting for a body, nobody needs them before it begins; so
+        libcurl appends them to a list, and no call of ours is made for each."""
+        lines = self.lines
+        if (
+            len(lines) > _HEADERS
+            or sum(map(len, lines)) > _HEADS_BYTES
+            or max(map(len, lines), default=0) > _LINE_BYTES
+        ):
             self.failure = Failure(Kind.PROTOCOL, "a head of unusual size")
-            return 0
-        if line in (b"\r\n", b"\n"):
-            if self.status >= 200:
-                self._head = True
-                self.wake()
-        elif line.startswith(b"HTTP/"):
-            self.headers = {}
-            self.status = int(line[9:12]) if line[9:12].isdigit() else 0
-        else:
-            name, _, value = line.partition(b":")
-            self.headers[_NAMES.get(name) or name.decode("latin-1").strip().lower()] = value.strip().decode(
-                "utf-8", "surrogateescape"
-            )
-        return None
+            return False
+        status, headers = 0, dict[str, str]()
+        for line in lines:
+            if line.startswith(b"HTTP/"):
+                headers = {}
+                status = int(line[9:12]) if line[9:12].isdigit() else 0
+            elif line in (b"\r\n", b"\n"):
+                if status >= 200:
+                    self._head, self.status, self.headers = True, status, headers
+                    self.wake()
+                    return True
+            else:
+                name, _, value = line.partition(b":")
+                key = _NAMES.get(name) or name.decode("latin-1").strip().lower()
+                headers[key] = value.strip().decode("utf-8", "surrogateescape")
+        return False
 
     def on_body(self, data: bytes) -> int | None:
         """Bytes of the body; asks libcurl to wait when nobody reads them."""
         self.heard = self._lane.loop.time()
+        if not self._head and not self.take_head():
+            return 0
         if self._size >= _HELD_BYTES:
             self.paused = True
             return pycurl.WRITEFUNC_PAUSE
@@ -173,6 +185,8 @@ class Transfer:
 
     def finish(self, failure: Failure | None) -> None:
         """It is over, well or not; the wire serves another."""
+        self.look()
+        self.lines = []
         self.done = True
         self.wire = None
         self.failure = self.failure or failure

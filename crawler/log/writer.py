@@ -80,6 +80,7 @@ class Log:
         self._buffer: list[bytes] = []
         self._waiting = 0
         self._committing = asyncio.Lock()
+        self._second, self._stamp = -1, ""
         self._poison: str | None = None
         self._closed = False
         self._last = opened.last
@@ -110,8 +111,10 @@ class Log:
         """
         self._check()
         seq = self.next_seq
-        moment = datetime.fromtimestamp(self.clock(), UTC)
-        t = f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
+        second, ms = divmod(int(self.clock() * 1000), 1000)
+        if second != self._second:
+            self._second, self._stamp = second, f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}"
+        t = f"{self._stamp}.{ms:03}Z"
         raw = encode(self.id, seq, t, event)
         self.next_seq = seq + 1
         self._buffer.append(raw)
