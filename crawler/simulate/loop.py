@@ -11,6 +11,7 @@ tells the same made-up time while the loop runs, and so does the clock by which 
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import selectors
 import time
@@ -110,6 +111,8 @@ def _job(future: asyncio.Future[T], func: Callable[..., T], args: tuple[Any, ...
     else:
         if not future.done():
             future.set_result(result)
+        elif isinstance(result, io.IOBase):
+            result.close()  # opened for nobody: threads leave that to the garbage collector, which warns of it
 
 
 @contextmanager

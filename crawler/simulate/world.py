@@ -233,9 +233,10 @@ class Story:
         book = read_book(self._root)
         if self.plan.durable or not cut:
             oracles.files_are_what_the_log_says(self._root, book, told)
-            self._nothing_old_is_lost(book, ending.failed_at)
+            self._nothing_old_is_lost(book, ending)
         told.again += sum(path not in book.paths for path in self._placed)
-        self._placed = {path: t for path, t in self._placed.items() if path in book.paths}
+        safe_at = self._safe_at(ending)
+        self._placed = {path: t for path, t in self._placed.items() if path in book.paths and t < safe_at}
         self._before = book
 
     def _memory_agrees(self, run: Run) -> None:
@@ -257,12 +258,18 @@ class Story:
             self.told.repairs += 1
             self._disk.adopt()
 
-    def _nothing_old_is_lost(self, book: Book, failed_at: float) -> None:
+    def _nothing_old_is_lost(self, book: Book, ending: Ending) -> None:
         """An image that had its name for longer than a commit takes has its line, whatever happened since."""
-        grace_s = 2 * self.plan.commit_s + 6 * self.plan.slow_disk_s + 0.01
+        safe_at = self._safe_at(ending)
         for path, t in self._placed.items():
-            if t < failed_at - grace_s:
-                self.told.law(path in book.paths, f"{path} was stored at {t:.3f}, long before {failed_at:.3f}: lost")
+            if t < safe_at:
+                self.told.law(path in book.paths, f"{path} was placed at {t:.3f}, its line is lost at {safe_at:.3f}")
+
+    def _safe_at(self, ending: Ending) -> float:
+        """What had its name before this time has its line for good. What is later may be written and not synced."""
+        if ending.code in (0, 3, 4, 6):
+            return ending.failed_at
+        return ending.failed_at - 2 * self.plan.commit_s - 6 * self.plan.slow_disk_s - 0.01
 
     # -- the end ----------------------------------------------------------------------------------
 
