@@ -253,7 +253,7 @@ class Hosts:
         if change is None:
             return
         if change.reason != "resumed":
-            host.reason = "" if change.reason in ("recovered", "limit gone") else change.reason
+            host.reason = "" if change.reason in ("recovered", "limit_gone") else change.reason
         now, wall = self._loop_time(), self._now()
         until = None if change.until is None else _iso(wall + change.until - now)
         learnt = host.pace.memory(now)

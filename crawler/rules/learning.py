@@ -255,7 +255,7 @@ class Learner:
         if self._wall.hits and limit is None:
             self._wall.forget()
             self._free(4 * _RECOVER_S)
-            return "limit gone"
+            return "limit_gone"
         if self._mode == "settled" and limit is not None:
             self._known = limit
             if now >= self._again:
