@@ -30,6 +30,8 @@ _IDLE_WIRES = 64
 _KEPT_CONNECTIONS = 256
 _KEPT_S = 30
 _JUDGED = 4096
+_BUFFER_BYTES = 256 * 1024
+"""What libcurl reads at once; its own 16 KB cost a tenth more at 300 KB."""
 _STIRRED = 4096
 _NEVER = float("inf")
 
@@ -55,6 +57,7 @@ class _Wire:
         handle.setopt(curl.PROXY, "")  # nor one that the environment names
         handle.setopt(curl.HTTP_VERSION, curl.CURL_HTTP_VERSION_1_1)
         handle.setopt(curl.PATH_AS_IS, 1)
+        handle.setopt(curl.BUFFERSIZE, _BUFFER_BYTES)
         handle.setopt(curl.MAXAGE_CONN, _KEPT_S)
         handle.setopt(curl.SSLVERSION, curl.SSLVERSION_TLSv1_2)
         self.lines: list[bytes] = []
