@@ -66,9 +66,13 @@ async def crawl(id: WorkId, todo: Todo, given: Description | None, tools: Tools)
         if images is not None:
             await go_on(id, images, tools)
         elif described := given or await describe(id, tools):
+            images = described.images
             if given is None:
-                tools.note(Described(id, described.images, described.metadata))
-            await fetch_all(id, described.images, lambda image, failure: note_miss(id, image, failure, tools), tools)
+                tools.note(Described(id, images, described.metadata))
+                # Of a log that was repaired, a line of an image may stand whose description was lost.
+                left = tools.log.state.todo(id)
+                images = () if left is None else left.images or images
+            await fetch_all(id, images, lambda image, failure: note_miss(id, image, failure, tools), tools)
         await tools.log.room()
     except Draining:
         return

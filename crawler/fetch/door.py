@@ -25,7 +25,9 @@ from crawler.fetch.settings import HostLimits, NetworkSettings
 from crawler.model import Failure, Kind, Lane
 from crawler.rules.retry import (
     BREAKER,
+    CONFIRMED,
     DENIED_MAX,
+    FINAL,
     REFUSALS,
     REFUSALS_MAX,
     TROUBLES,
@@ -95,7 +97,7 @@ class Door:
     async def get(self, exchange: Exchange) -> Had | Failure:
         """Have it, or say why not: `attempts` and `permanent` are set. Raises Draining, Blocked, and what
         the exchange raises."""
-        attempts = refusals = 0
+        attempts = refusals = lasting = 0
         while True:
             self._gate.check()
             request = exchange.request()
@@ -109,9 +111,11 @@ class Door:
                 self.retries += 1
                 continue  # the host is blocked: its turn is what we wait for
             attempts += 1
+            lasting = lasting + 1 if permanent(failure, request.lane) else 0
             rest = pause(failure, attempts, self._retry, random.random())
             if rest is None:
-                return replace(failure, attempts=attempts, permanent=permanent(failure, request.lane))
+                for_good = lasting >= min(CONFIRMED, attempts) or (lasting > 0 and failure.kind in FINAL)
+                return replace(failure, attempts=attempts, permanent=for_good)
             self.retries += 1
             await self._gate.sleep(rest)
 

@@ -8,6 +8,7 @@ request, says everything about the past.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from crawler.rules.learning import PATIENCE_S, Learner, Memory
@@ -109,7 +110,7 @@ class Pace:
         self._adaptive = adaptive
         self._base_s, self._cap_s = retry.base_s, retry.cap_s
         self._learner = Learner(rate, now, memory if adaptive else None)
-        self._cut_at = now
+        self._cut_at = -math.inf
         self._hit_at = self._last_sent = now
         self._judging = False  # a refusal is not yet followed by a reply that shows what it was
         self._limited = True
@@ -180,8 +181,9 @@ class Pace:
         `retry_after_s`. `again`: this very request was refused before; `limited`: the reply speaks of a limit (429).
         """
         asked = min(max(retry_after_s or 0.0, 0.0), RETRY_AFTER_MAX_S)
-        if sent < self._cut_at:
-            # Another reply of a window that was answered already: only a longer wait is news.
+        if sent <= self._cut_at:
+            # Another reply of a window that was answered already: only a longer wait is news. (A loop's clock may
+            # stand still for a millisecond: what was sent in the tick of the cut was sent before it.)
             self._window_refused += 1
             if self._adaptive:
                 self._learner.stray(sent)
@@ -206,7 +208,7 @@ class Pace:
 
     def troubled(self, sent: float, now: float, reason: str) -> Change | None:
         """A connection was refused or timed out; None when that is nothing new or nothing is learnt from it."""
-        if sent < self._cut_at or not self._adaptive or not self._budget:
+        if sent <= self._cut_at or not self._adaptive or not self._budget:
             return None
         before = self.rate
         self._learner.slow(now, much=self._cleans < _RARE)

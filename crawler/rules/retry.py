@@ -46,6 +46,10 @@ DENIED_MAX = 20
 BREAKER = 12
 """Refusals of one host in a row, none of the replies between them a good one, after which the run stops."""
 
+CONFIRMED = 2
+"""So many of the last tries must agree before an image is given up for good: one strange answer after an outage that
+used up all other tries says nothing yet."""
+
 _CURABLE = frozenset({Kind.SESSION_REFUSED, Kind.CHALLENGE})
 _STUBBORN = frozenset(
     {Kind.FORBIDDEN, Kind.STATUS, Kind.SERVER_ERROR, Kind.ENCODING, Kind.NOT_AN_IMAGE, Kind.BROKEN, Kind.RANGE}

@@ -50,6 +50,17 @@ async def test_attempts_used_up(lane: str, status: int, permanent: bool) -> None
         assert len(server.seen) == 3
 
 
+@pytest.mark.parametrize(
+    ("answers", "permanent"), [((502, 502, 500), False), ((500, 502, 500), False), ((502, 500, 500), True)]
+)
+@real
+async def test_for_good_takes_two_in_a_row(answers: tuple[int, ...], permanent: bool) -> None:
+    """One strange answer after tries that say nothing of the file is not the last word (found by seed 5023)."""
+    async with Server(script(*map(reply, answers))) as server, door({"resolve": named(a=server)}) as there:
+        got = await there.get(Want(URL))
+        assert got == Failure(Kind.SERVER_ERROR, status=500, attempts=3, permanent=permanent)
+
+
 @pytest.mark.parametrize("status", [404, 410])
 @real
 async def test_not_found_is_final_at_once(status: int) -> None:
