@@ -76,6 +76,7 @@ class Learner:
         self._mode: Mode = "free"
         self._known: Limit | None = None
         self._firm = False  # some refusal lasted: there is a wall
+        self._surprised = False  # the last hit came where the known wall cannot be
         self._hits = self._met = self._doubts = 0
         self._born = self._again = self._clean_at = now
         # Rates: before the last hit as allowed and as seen, before the trouble began, and what was safe after it.
@@ -128,7 +129,9 @@ class Learner:
         stale = self._mode == "free" and self._sent > _STALE
         if self._sent > _QUIET:
             self._doubts = 0
-        if self._mode == "settled" and self._known and now < self._again and before < 0.99 * self._known.rate:
+        known = self._known if self._mode == "settled" and now < self._again else None
+        self._surprised = known is not None and before < 0.99 * known.rate
+        if self._surprised:
             self._doubt()
         self._sent = 0
         self._hits += 1
@@ -136,10 +139,10 @@ class Learner:
         if stale:
             self._wall.doubt()
         limit = self._wall.limit()
-        self.expected = limit is not None and self._wall.hits > 1
+        self.expected = limit is not None and self._wall.hits > 1 and not self._surprised
         if self.rate:
-            known = limit is not None and self.expected
-            self._set(min(self.rate, _BELOW * limit.rate if limit and known else _CUT * before, 0.95 * before))
+            goal = _BELOW * limit.rate if limit is not None and self.expected else _CUT * before
+            self._set(min(self.rate, goal, 0.95 * before))
 
     def stray(self, sent: float) -> None:
         """Another refusal of a window, or of a block, that was met already."""
@@ -159,7 +162,11 @@ class Learner:
             self._shrug(wall)
             return
         self._firm = self._firm or lasted
-        if limit is not None and wall.hits > 1:
+        if self._surprised and lasted:
+            # It refused what it had let pass for long: it is another limit now.
+            wall.forget()
+            self._suspect(now, lasted=lasted, limited=limited)
+        elif limit is not None and wall.hits > 1:
             self._settle(limit, now)
         elif limit is None and self._mode == "settled" and self._known is not None and now >= self._again:
             # Asked for more than the limit that is known, and was refused somehow: it still stands.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from math import ceil
 
 _STEPS = 32
 """Candidates an octave: 2.2 % between two."""
@@ -22,6 +23,8 @@ _LEAST = 3.0
 """A bucket that refuses at less than this says nothing: its rate was never below ours."""
 _SLACK, _SLACK_SHARE = 1.0, 0.01
 """Levels closer than this are the same: requests are whole, and arrive a little sooner or later than others."""
+_SHARES = (0, 0.25, 0.5, 0.75, 1)
+"""Where to look between two candidates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class Wall:
         self._peaks = [0.0] * len(self._rates)
         self._hits: deque[list[float]] = deque(maxlen=_HITS)
         self._shelf: list[float] | None = None
+        self._told: tuple[Limit, int] | None = None
 
     def doubt(self) -> None:
         """Begin anew, but for the last hit: it counts again if the next one agrees with it."""
@@ -70,7 +74,9 @@ class Wall:
         """Begin with what an earlier run found out."""
         self.forget()
         slower = next((k for k, rate in enumerate(self._rates) if rate <= limit.rate), len(self._rates) - 1)
-        self._hits.append([max(limit.room + 1, _LEAST) if k == slower else 0.0 for k in range(len(self._rates))])
+        level = max(limit.room + 1, _LEAST)
+        self._hits.append([level if slower - 1 <= k <= slower else 0.0 for k in range(len(self._rates))])
+        self._told = (limit, slower)
 
     def sent(self, at: float) -> None:
         """A request went out then; times never go back."""
@@ -110,6 +116,9 @@ class Wall:
         self._fill(self._proven)
         if not self._hits:
             return None
+        if self._told is not None and len(self._hits) == 1:
+            limit, slower = self._told
+            return limit if self._peaks[slower] <= limit.room + _SLACK + _SLACK_SHARE * limit.room else None
         full = list(map(min, zip(*self._hits, strict=True)))
         # The true rate lies between two candidates: what passed is held to the faster one's bucket, what was refused
         # to the slower one's, which is fuller.
@@ -120,13 +129,27 @@ class Wall:
         ]
         if not ruled_in:
             return None
+        places = [k + share for k in ruled_in for share in _SHARES if self._agree(k, share)] or [
+            float(k + share) for k in ruled_in for share in (0, 1)
+        ]
         # If there are several bands, the slowest: the others are of hardly a limit at all.
-        first = last = ruled_in[-1] + 1
-        for k in reversed(ruled_in):
-            if k != first - 1:
+        first = last = max(places)
+        for place in sorted(places, reverse=True):
+            if place < first - 0.5:
                 break
-            first = k
-        return Limit(self._rates[last], self._rates[first], full[last] - 1)
+            first = place
+        return Limit(self._rate_at(last), self._rate_at(first), full[ceil(last)] - 1)
+
+    def _agree(self, k: int, share: float) -> bool:
+        """Whether the refusals were at one level, and nothing above it passed, so far between two candidates."""
+        levels = [hit[k] + share * (hit[k + 1] - hit[k]) for hit in self._hits]
+        more = [max(0.0, self._peaks[j] - max(hit[j] for hit in self._hits) + 1) for j in (k, k + 1)]
+        least, peak = min(levels), max(levels) - 1 + more[0] + share * (more[1] - more[0])
+        return least >= _LEAST and peak <= least + _SLACK + _SLACK_SHARE * least
+
+    def _rate_at(self, place: float) -> float:
+        k = int(place)
+        return self._rates[k] * 2 ** ((k - place) / _STEPS)
 
     def _fill(self, until: float) -> None:
         pending, count = self._pending, 0
