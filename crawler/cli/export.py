@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crawler.cli.errors import UsageError
+from crawler.cli.progress_line import ProgressLine
 from crawler.cli.tail import log_path, no_log
 from crawler.stop import Stop
 
@@ -77,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         print(no_log(path), file=sys.stderr)
         return 2
     began = time.monotonic()
-    progress = _Progress(began, shown=sys.stderr.isatty() and not getattr(args, "quiet", False))
+    progress = ProgressLine("exported", began, shown=sys.stderr.isatty() and not getattr(args, "quiet", False))
     before = signal.signal(signal.SIGTERM, _terminated)
     try:
         done = export(path.parent, Path(args.out), options, progress.tell)
@@ -143,32 +144,6 @@ def _options(args: argparse.Namespace) -> Options:
         jobs=args.jobs,
         replace=args.replace,
     )
-
-
-class _Progress:
-    """One line on a terminal, rewritten once a second."""
-
-    def __init__(self, began: float, *, shown: bool) -> None:
-        self._began = self._last = began
-        self._shown = shown
-        self._wrote = False
-
-    def tell(self, images: int, size: int) -> None:
-        from crawler import words
-
-        now = time.monotonic()
-        if not self._shown or now - self._last < 1:
-            return
-        self._last = now
-        rate = words.size(size / (now - self._began))
-        text = f"exported {words.plural(images, 'image')}, {words.size(size)}, {rate}/s"
-        print(f"\r{text:<60}", end="", file=sys.stderr, flush=True)
-        self._wrote = True
-
-    def end(self) -> None:
-        if self._wrote:
-            print(f"\r{'':<60}\r", end="", file=sys.stderr, flush=True)
-            self._wrote = False
 
 
 def _show_problems(args: argparse.Namespace, options: Options) -> None:

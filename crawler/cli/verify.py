@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crawler.cli.progress_line import ProgressLine
 from crawler.cli.tail import no_log
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
 
         return against(args, directory)
     began = time.monotonic()
-    progress = _Progress(began, shown=sys.stderr.isatty() and not getattr(args, "quiet", False))
+    progress = ProgressLine("checked", began, shown=sys.stderr.isatty() and not getattr(args, "quiet", False))
     mended: Mended | None = None
     try:
         if args.repair:
@@ -83,31 +84,6 @@ def run(args: argparse.Namespace) -> int:
         for line in _told(directory, report, mended, elapsed):
             print(line)
     return 0 if report.sound or (mended is not None and mended.left == 0) else 3
-
-
-class _Progress:
-    """One line on a terminal, rewritten once a second."""
-
-    def __init__(self, began: float, *, shown: bool) -> None:
-        self._began = self._last = began
-        self._shown = shown
-        self._wrote = False
-
-    def tell(self, images: int, size: int) -> None:
-        from crawler import words
-
-        now = time.monotonic()
-        if not self._shown or now - self._last < 1:
-            return
-        self._last = now
-        rate = words.size(size / (now - self._began))
-        text = f"checked {words.plural(images, 'image')}, {words.size(size)}, {rate}/s"
-        print(f"\r{text:<60}", end="", file=sys.stderr, flush=True)
-        self._wrote = True
-
-    def end(self) -> None:
-        if self._wrote:
-            print(f"\r{'':<60}\r", end="", file=sys.stderr, flush=True)
 
 
 def _told(directory: Path, report: Report, mended: Mended | None, elapsed: float) -> list[str]:
