@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from crawler.errors import ConfigError
 
-
-class ConfigError(Exception):
-    """Settings that cannot be used; exit 2. `lines` are complete messages, `FILE:LINE: KEY: what is wrong` each."""
-
-    def __init__(self, lines: Iterable[str]) -> None:
-        self.lines = tuple(lines)
-        super().__init__("\n".join(self.lines))
+__all__ = ["ConfigError", "UsageError"]
 
 
 class UsageError(Exception):

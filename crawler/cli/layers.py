@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from crawler.cli import coming
+from crawler import coming
 from crawler.cli.keys import ENVIRONMENT_PREFIX, SESSION, SESSION_VARIABLE, Key, keys, nearest, nearest_key, sections
 from crawler.cli.toml import lines_of
 

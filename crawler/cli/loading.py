@@ -11,14 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+from pydantic import SecretStr
+
+from crawler.checks import complaints
 from crawler.cli import session
-from crawler.cli.checks import complaints
 from crawler.cli.errors import ConfigError
 from crawler.cli.keys import keys, nearest_key
 from crawler.cli.layers import Layer, Origin, Problem, from_environment, from_file, from_flags
 from crawler.settings import Settings
 
-__all__ = ["ConfigError", "Loaded", "Origin", "load", "unbounded_session"]
+__all__ = ["ConfigError", "Loaded", "Origin", "load", "settings_from", "unbounded_session"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,17 @@ def load(
     if problems:
         raise ConfigError(problem.line() for problem in sorted(problems, key=lambda p: p.origin.rank()))
     return Loaded(settings, origin, secret, secret_origin, remarks)
+
+
+def settings_from(config: str | Path | None = None, **changes: str) -> Settings:
+    """The settings that `crawler run CONFIG` would obey, the environment included; for `crawler.crawl`.
+
+    `changes` are as flags on the command line, with `__` for the dot: `limits__api__rate="2"`. Raises ConfigError.
+    """
+    flags = {name.replace("__", "."): value for name, value in changes.items()}
+    loaded = load(None if config is None else Path(config), flags, os.environ)
+    site = loaded.settings.site.model_copy(update={"session": SecretStr(loaded.session)})
+    return loaded.settings.model_copy(update={"site": site})
 
 
 def _place(key: str, origin: Mapping[str, Origin], heads: Mapping[str, Origin]) -> Origin:

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from crawler.cli.checks import paths_of
+from crawler.checks import paths_of
 from crawler.cli.errors import UsageError
 from crawler.cli.estimate import Estimate, Left, estimate
 from crawler.cli.flags import add_setting_flags, flag_values
@@ -101,9 +101,9 @@ def make(loaded: Loaded, asked: int = 0) -> Plan:
 
 def _sample(loaded: Loaded, source: Source, state: State, asked: int, works: int) -> Sampled:
     """Ask for `asked` of the `works` left, drawn so that each has the same chance."""
-    from crawler.cli.assembly import build_site
+    from crawler.assembly import build_site
 
-    site, describe_url = build_site(loaded)
+    site, describe_url = build_site(loaded.settings, loaded.session)
     chosen = set(random.sample(range(works), asked))
     left = (item for item in source.items() if state.todo(item.id) is not None)
     items = [(item, describe_url(item)) for at, item in enumerate(left) if at in chosen]

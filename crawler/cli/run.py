@@ -52,7 +52,7 @@ def execute(
 ) -> int:
     """Run with a display as configured, then say how it ended; the exit code. `config` is what `run` was given,
     `again` reads the settings anew (SIGHUP)."""
-    from crawler.cli.assembly import build_run, conduct, open_page
+    from crawler.cli.assembly import conduct, open_page, prepare
     from crawler.engine.run import Attendant, Pull
     from crawler.watch.show import watch
     from crawler.watch.status_file import keep_status
@@ -73,7 +73,7 @@ def execute(
     attendants: list[Attendant] = [status] if talk.quiet else [screen, status]
     if ui.page_port:
         attendants.append(open_page(loaded, talk).attend)
-    outcome = conduct(build_run(loaded, talk, recheck=recheck), talk, attendants, again)
+    outcome = conduct(prepare(loaded, talk, attendants, recheck), talk, again)
     if isinstance(outcome, int):
         talk.warn("Stopped at once; what was in flight is fetched again by the next run.")
         return outcome

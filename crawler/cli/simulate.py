@@ -52,23 +52,15 @@ def run(args: argparse.Namespace) -> int:
 
 def play_seed(seed: int, profile: str = "harsh", works: int | None = None, kills: int | None = None) -> Told:
     """Play the world of a seed with the very run that `crawler run` builds."""
-    from crawler.cli.assembly import build_run
-    from crawler.cli.loading import Loaded
-    from crawler.cli.talk import Talk
+    from crawler.assembly import Wishes, build_run
     from crawler.disk import Disk
     from crawler.engine.run import Run
     from crawler.settings import Settings
     from crawler.simulate.scenario import scenario
     from crawler.simulate.world import play
 
-    class Silent(Talk):
-        """Nobody is there to be told."""
-
-        def warn(self, text: str) -> None:
-            """Said to nobody."""
-
     def build(settings: Settings, session: str, disk: Disk) -> Run:
-        return build_run(Loaded(settings, {}, session), Silent(quiet=True), disk)
+        return build_run(settings, session, Wishes(disk=disk))
 
     return play(scenario(seed, profile, works, kills), build)
 

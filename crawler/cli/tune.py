@@ -90,7 +90,7 @@ class Bench:
 
     def step(self, connections: int, works: int) -> float:
         """Images stored a second, with these numbers and no rate limit. Raises UsageError when nothing was stored."""
-        from crawler.cli.assembly import build_run, conduct
+        from crawler.cli.assembly import conduct, prepare
 
         self.steps += 1
         folder = self.scratch / f"step{self.steps}"
@@ -98,7 +98,8 @@ class Bench:
         start = (self.steps - 1) * self.size
         part = [self.items[(start + n) % len(self.items)] for n in range(min(self.size, len(self.items)))]
         (folder / "list.txt").write_text("".join(f"{item.url or item.id}\n" for item in part))
-        outcome = conduct(build_run(self._with(folder, connections, works), Talk(quiet=True)), Talk(quiet=True), [])
+        quiet = Talk(quiet=True)
+        outcome = conduct(prepare(self._with(folder, connections, works), quiet, []), quiet)
         if not isinstance(outcome, Outcome):
             raise KeyboardInterrupt
         if not outcome.snapshot.new_images:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from crawler import __version__
-from crawler.disk import Disk
+from crawler.disk import THREADS, Disk
 from crawler.engine.books import Books, Outcome, Pull
+from crawler.engine.follower import Follower
 from crawler.engine.recheck import Again, Recheck
 from crawler.engine.settings import LimitsSettings
 from crawler.engine.work import Tools, crawl
@@ -82,6 +84,8 @@ class Run:
         self._gate = Gate()
         self._slots = Room(rooms.limits.works, self._gate)
         self._books = Books(self._root)
+        self._follower: Follower | None = None
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="disk")
         self._works: set[asyncio.Task[None]] = set()
         self._images: set[asyncio.Task[None]] = set()
 
@@ -96,6 +100,14 @@ class Run:
     def state(self) -> State | None:
         """What the log adds up to, as this run has it in memory; None before the log was read."""
         return None if self._books.log is None else self._books.log.state
+
+    def follow(self) -> Follower:
+        """Every event that is committed from now on, once it is durable. Too many unread hold back admission."""
+        if self._follower is None:
+            self._follower = Follower()
+            if self._books.log is not None:
+                self._books.log.committed = self._follower.add
+        return self._follower
 
     def drain(self, reason: str, code: int, text: str = "") -> None:
         """Admit nothing more, let what is on the wire finish, then end with `code`. The first reason stands."""
@@ -122,11 +134,16 @@ class Run:
     # -- the run -----------------------------------------------------------------------------------
 
     async def go(self, attendants: Sequence[Attendant] = ()) -> Outcome:
-        """Run to the end. Raises InUse, LogDamaged, SourceError and StorageFailed before the first request."""
+        """Run to the end. Raises InUse, LogDamaged, SourceError and StorageFailed before the first request.
+
+        What goes wrong later is told by the outcome.
+        """
         books = self._books
         books.began = asyncio.get_running_loop().time()
         books.phase = "replaying"
         log = books.log = await Log.open(self._root, self._rooms.log, self._disk)
+        if self._follower is not None:
+            log.committed = self._follower.add
         try:
             books.phase = "counting"
             source = await self._open_source(self._root / ".crawl")
@@ -144,11 +161,15 @@ class Run:
                 again.close()
             closing = books.closing(reason)
             outcome = books.end(code, reason, text)
-            log.note(closing)
-            await log.commit()
+            try:
+                log.note(closing)
+                await log.commit()
+            except StorageFailed as error:
+                outcome = replace(outcome, code=error.code, reason=error.reason, text=text or str(error))
             return replace(outcome, warnings=tuple(log.warnings))
         finally:
             books.phase = "done"
+            self._threads.shutdown(wait=False)
             await log.close()
 
     async def _note_opening(self, log: Log, census: Census) -> None:
@@ -164,7 +185,7 @@ class Run:
     async def _crawl_all(self, source: Source, again: Again, attendants: Sequence[Attendant]) -> tuple[int, str, str]:
         done = asyncio.Event()
         books, log = self._books, again.log
-        sink = Folder(self._root, self._disk)
+        sink = Folder(self._root, self._disk, self._threads)
         door = Door(
             self._rooms.network,
             lanes_of(self._rooms.limits),
@@ -225,6 +246,8 @@ class Run:
                         break
                 continue
             try:
+                if self._follower is not None:
+                    await self._follower.room(self._gate)
                 await slots.take(1)
             except Draining:
                 break

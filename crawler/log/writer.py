@@ -14,7 +14,7 @@ import asyncio
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -69,6 +69,9 @@ class Log:
         self.warnings = opened.warnings
         self.nearly_full = False
         self.clock: Callable[[], float] = time.time
+        self.committed: Callable[[Sequence[Event]], None] | None = None
+        """Told, in the log's order, of events that have become durable; None: nobody listens."""
+        self._told: list[Event] = []
         self._path = opened.path
         self._private = opened.private
         self._lock_file = opened.lock
@@ -118,6 +121,8 @@ class Log:
         raw = encode(self.id, seq, t, event)
         self.next_seq = seq + 1
         self._buffer.append(raw)
+        if self.committed is not None:
+            self._told.append(event)
         self._waiting += len(raw)
         self.state.apply(Line(self.id, seq, t, event))
         return seq
@@ -133,11 +138,15 @@ class Log:
                 return
             data = b"".join(self._buffer)
             self._buffer = []
+            told, self._told = self._told, []
             keep = self._snapshot(self._size + len(data), self._snapshot_every)
+            writing = asyncio.get_running_loop().run_in_executor(self._threads, self._write, data, keep)
             try:
-                await _finish(asyncio.get_running_loop().run_in_executor(self._threads, self._write, data, keep))
-            finally:
+                await _finish(writing)
+            finally:  # also of a write whose caller was cancelled meanwhile
                 self._waiting -= len(data)
+                if told and self.committed and _succeeded(writing):
+                    self.committed(told)
 
     async def run(self) -> None:
         """Commit every `log.commit_ms`, until cancelled. Raises StorageFailed, also when the disk is nearly full."""
@@ -279,6 +288,10 @@ def _release(file: int, lock: int) -> None:
     for descriptor in (file, lock):
         if descriptor >= 0:
             os.close(descriptor)
+
+
+def _succeeded(future: asyncio.Future[None]) -> bool:
+    return future.done() and not future.cancelled() and future.exception() is None
 
 
 async def _finish(future: asyncio.Future[T]) -> T:

@@ -15,6 +15,7 @@ import errno
 import hashlib
 import os
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
@@ -36,11 +37,12 @@ T = TypeVar("T")
 
 
 class Folder:
-    """Images under `root/images`, parts under `root/.crawl/parts`."""
+    """Images under `root/images`, parts under `root/.crawl/parts`. `threads` reach the disk (None: the loop's own)."""
 
-    def __init__(self, root: Path, disk: Disk) -> None:
+    def __init__(self, root: Path, disk: Disk, threads: Executor | None = None) -> None:
         self.root = root
         self.disk = disk
+        self.threads = threads
         self.parts = root / ".crawl" / "parts"
         disk.make_folder(self.parts)
         images = root / "images"
@@ -203,7 +205,7 @@ class FolderPart:
     async def reread(self) -> AsyncIterator[bytes]:
         """The bytes held so far, in order."""
         if self._on_disk:
-            async with aiofiles.open(self._path, "rb") as file:
+            async with aiofiles.open(self._path, "rb", executor=self._folder.threads) as file:
                 while block := await file.read(1 << 20):
                     yield block
         for chunk in tuple(self._waiting):
@@ -277,7 +279,7 @@ class FolderPart:
         self._folder.check()
         if far is False or (far is None and not self._folder.disk.synced):
             return self._guarded(work)
-        return await wrap(lambda: self._guarded(work))()
+        return await wrap(lambda: self._guarded(work))(executor=self._folder.threads)
 
     def _guarded(self, work: Callable[[], T]) -> T:
         try:

@@ -6,7 +6,7 @@ import os
 import ssl
 from collections.abc import Iterator
 
-from crawler.cli.coming import refusals
+from crawler.coming import refusals
 from crawler.settings import Settings
 
 Complaint = tuple[str, str]

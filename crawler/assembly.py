@@ -1,0 +1,93 @@
+"""Builds the graph of objects of a run from its settings: the one place where everything meets."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from crawler.disk import Disk
+from crawler.engine.recheck import Recheck
+from crawler.engine.run import Rooms, Run
+from crawler.errors import ConfigError
+from crawler.failpoints import VARIABLE, FailingDisk
+from crawler.model import Absent, Description, Work
+from crawler.rules.filter import refusal
+from crawler.settings import Settings
+from crawler.sites.pixiv import Pixiv
+from crawler.sites.site import Site
+from crawler.sites.urls import Urls
+from crawler.sources.source import Census, Item, Source, open_source
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a run is told beside its settings.
+
+    `recheck`: works to ask again. `counted` hears of the counting pass and how many works there are to do, before the
+    first request. `disk`: a simulation brings its own.
+    """
+
+    recheck: Recheck | None = None
+    counted: Callable[[Census, int], None] = lambda census, new: None
+    disk: Disk | None = None
+
+
+def build_run(settings: Settings, session: str, wishes: Wishes | None = None) -> Run:
+    """The run that these settings describe; `session` is the value of PHPSESSID or "". Raises ConfigError."""
+    wishes = wishes or Wishes()
+    site, describe_url = build_site(settings, session)
+
+    async def source(spool: Path) -> Source:
+        return await asyncio.to_thread(open_source, settings.source, spool)
+
+    rooms = Rooms(
+        output=settings.output,
+        source_path=settings.source.path,
+        limits=settings.limits,
+        network=settings.network,
+        retry=settings.retry,
+        log=settings.log,
+        quality=settings.site.quality if settings.site.name == "pixiv" else "original",
+        digest=settings_digest(settings),
+        recheck=wishes.recheck,
+    )
+    return Run(rooms, site, source, describe_url, wishes.counted, wishes.disk or build_disk(settings))
+
+
+def build_site(settings: Settings, session: str) -> tuple[Site, Callable[[Item], Description | None]]:
+    """The site, and what describes an item without a question (site `urls`). Raises ConfigError."""
+
+    def accept(work: Work) -> Absent | None:
+        rule = refusal(work, settings.filter)
+        return Absent("filtered", rule) if rule else None
+
+    urls = Urls()
+    if settings.site.name == "urls":
+        return urls, lambda item: None if item.url is None else urls.description(str(item.id), item.url)
+    try:
+        return Pixiv(settings.site, session, accept), lambda item: None
+    except ValueError as error:
+        raise ConfigError([f"site.session_file: {error}"]) from None
+
+
+def build_disk(settings: Settings) -> Disk:
+    """The machine's disk, or one that kills this process at the step that CRAWLER_FAILPOINT names."""
+    sync = settings.output.durability == "fsync"
+    if point := os.environ.get(VARIABLE):
+        try:
+            return FailingDisk(point, sync=sync)
+        except ValueError as error:
+            raise ConfigError([f"{VARIABLE}: {error}"]) from None
+    return Disk(sync=sync)
+
+
+def settings_digest(settings: Settings) -> str:
+    """A digest of what a run obeys, without secrets: SHA-256 in hex."""
+    raw = settings.model_dump(mode="json", exclude={"site": {"session"}})
+    return hashlib.sha256(orjson.dumps(raw, option=orjson.OPT_SORT_KEYS)).hexdigest()

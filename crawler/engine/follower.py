@@ -1,0 +1,75 @@
+"""What the log has made durable, on its way to somebody who reads along; never more than a bounded number of events.
+
+A reader who is slow holds back the admission of works, and nothing else: what is in flight is finished and written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+
+from crawler.events import Event
+from crawler.stop import Gate
+
+MOST = 1024
+"""With so many events unread no work is admitted. Those in flight may add what they still have to say."""
+
+
+class Follower:
+    """A queue of committed events, in the log's order. One reader; `add` and `end` belong to the run."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self._unread: deque[Event] = deque()
+        self._over = False
+        self._left = False
+        self._news: asyncio.Future[None] | None = None
+        self._turn: asyncio.Future[None] | None = None
+
+    def add(self, events: Iterable[Event]) -> None:
+        """Take in what was committed; thrown away when the reader has left."""
+        if not self._left:
+            self._unread.extend(events)
+            self._wake(self._news)
+
+    def end(self) -> None:
+        """Nothing more will come."""
+        self._over = True
+        self._wake(self._news)
+
+    async def room(self, gate: Gate) -> None:
+        """Wait until the reader has caught up. Raises Draining when the gate is, or becomes, closed."""
+        while len(self._unread) >= self._most:
+            self._turn = asyncio.get_running_loop().create_future()
+            try:
+                await gate.turn(self._turn)
+            finally:
+                self._turn = None
+
+    async def next(self) -> Event | None:
+        """The next event; None when there is none left and nothing more will come."""
+        while not self._unread:
+            if self._over or self._left:
+                return None
+            self._news = asyncio.get_running_loop().create_future()
+            try:
+                await self._news
+            finally:
+                self._news = None
+        event = self._unread.popleft()
+        if len(self._unread) < self._most:
+            self._wake(self._turn)
+        return event
+
+    def leave(self) -> None:
+        """The reader wants no more: nothing is kept, nothing waits for it."""
+        self._left = True
+        self._unread.clear()
+        self._wake(self._turn)
+        self._wake(self._news)
+
+    @staticmethod
+    def _wake(sleeper: asyncio.Future[None] | None) -> None:
+        if sleeper is not None and not sleeper.done():
+            sleeper.set_result(None)
