@@ -11,21 +11,13 @@ from collections.abc import Callable
 from typing import Protocol
 
 from crawler.model import Failure, Kind, Page
-from crawler.rules.media_formats import avif, bmp, gif, jpeg, png, webp
-from crawler.rules.media_walk import Media, Steps, Verdict, Walk
+from crawler.rules.media_formats import avif, bmp, gif, webp
+from crawler.rules.media_usual import Jpeg, Png
+from crawler.rules.media_walk import Media, Verdict, Walk
 from crawler.rules.media_zip import ZipTail
 
 __all__ = ["Inspector", "Media"]
 
-_FORMATS: tuple[tuple[str, int, bytes, Callable[[], Steps]], ...] = (
-    ("jpeg", 0, b"\xff\xd8\xff", jpeg),
-    ("png", 0, b"\x89PNG\r\n\x1a\n", png),
-    ("gif", 0, b"GIF87a", gif),
-    ("gif", 0, b"GIF89a", gif),
-    ("webp", 8, b"WEBP", webp),
-    ("avif", 4, b"ftyp", avif),
-    ("bmp", 0, b"BM", bmp),
-)
 _ZIP = b"PK\x03\x04"
 _HEAD = 12
 """Bytes that tell every format above apart; no whole image is as short."""
@@ -35,6 +27,17 @@ _TEXT = frozenset(range(0x20, 0x7F)) | {9, 10, 13}
 class _Reader(Protocol):
     def feed(self, data: bytes) -> None: ...
     def finish(self) -> Verdict: ...
+
+
+_FORMATS: tuple[tuple[str, int, bytes, Callable[[], _Reader]], ...] = (
+    ("jpeg", 0, b"\xff\xd8\xff", Jpeg),
+    ("png", 0, b"\x89PNG\r\n\x1a\n", Png),
+    ("gif", 0, b"GIF87a", lambda: Walk("gif", gif())),
+    ("gif", 0, b"GIF89a", lambda: Walk("gif", gif())),
+    ("webp", 8, b"WEBP", lambda: Walk("webp", webp())),
+    ("avif", 4, b"ftyp", lambda: Walk("avif", avif())),
+    ("bmp", 0, b"BM", lambda: Walk("bmp", bmp())),
+)
 
 
 class Inspector:
@@ -53,7 +56,7 @@ class Inspector:
         if self._reader is not None:
             self._reader.feed(chunk)
             return
-        self._head += chunk
+        self._head = self._head + chunk if self._head else chunk
         if len(self._head) >= _HEAD:
             self._reader = _reader_of(self._head)
             self._reader.feed(self._head)
@@ -82,9 +85,9 @@ class _Other:
 
 
 def _reader_of(head: bytes) -> _Reader:
-    for name, at, magic, steps in _FORMATS:
+    for name, at, magic, reader in _FORMATS:
         if head.startswith(magic, at) and (name != "webp" or head.startswith(b"RIFF")):
-            return Walk(name, steps())
+            return reader()
     if head.startswith(_ZIP):
         return ZipTail()
     return _Other(head)

@@ -1,4 +1,4 @@
-"""The image formats, each as its specification reads: where the size stands, and where the file ends.
+"""The rarer image formats, each as its specification reads: where the size stands, and where the file ends.
 
 Each walks from part to part by the lengths that the file itself gives, so that an end is an end by structure and never
 by resemblance: the end mark of a thumbnail inside a JPEG's EXIF is not the JPEG's.
@@ -7,100 +7,15 @@ by resemblance: the end mark of a thumbnail inside a JPEG's EXIF is not the JPEG
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Generator
 from itertools import pairwise
 
 from crawler.model import Failure, Kind
-from crawler.rules.media_walk import Blocks, Find, Media, Skip, Step, Steps, Sum, Take, broken
+from crawler.rules.media_usual import image
+from crawler.rules.media_walk import Blocks, Skip, Step, Steps, Take, broken
 
-_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
-"""A JPEG marker that means something wherever it stands: FF 00 is data, FF D0..D7 restart a scan, FF FF fills."""
-_SOI, _EOI, _SOS, _DNL, _TEM = 0xD8, 0xD9, 0xDA, 0xDC, 0x01
-_SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-
-_PNG_TYPE = re.compile(rb"[A-Za-z]{4}")
-_PNG_LAST, _PNG_NEXT = Take(4), Take(12)
-"""A chunk's checksum; with the head of the next one, which there must be after all but the last."""
 _META_BYTES = 64 * 1024
 """How much of an AVIF's `meta` is held to find sizes in; they come early, and what may be large (ICC) seldom does."""
-
-
-def _image(kind: str, width: int, height: int) -> Media | Failure:
-    if width <= 0 or height <= 0:
-        return broken(f"a {kind} of {width} x {height}")
-    return Media(f"image/{kind}", "jpg" if kind == "jpeg" else kind, width, height)
-
-
-def jpeg() -> Steps:
-    """JPEG, ITU T.81 annex B. Segments are skipped by their length; scans, which have none, up to the next marker.
-
-    Bytes between segments that are no marker are passed over, as decoders do. A second start of image is not: that is
-    what a body looks like that was put together from two replies.
-    """
-    two, marker = Take(2), Find(_MARKER)
-    yield two
-    width = height = scans = 0
-    framed = False
-    while True:
-        code = (yield marker)[1]
-        if code == _EOI:
-            break
-        if code == _TEM:
-            continue
-        if code == _SOI or code < 0xC0:
-            return broken("jpeg: an image starts inside the image" if code == _SOI else f"jpeg: marker {code:#x}")
-        left = int.from_bytes((yield two), "big") - 2
-        if left < 0 or (left < 6 and code in _SOF) or (left < 2 and code == _DNL):
-            return broken(f"jpeg: segment {code:#x} of {left + 2} bytes")
-        if code in _SOF:
-            frame = yield Take(5)
-            framed, left = True, left - 5
-            height, width = int.from_bytes(frame[1:3], "big"), int.from_bytes(frame[3:5], "big")
-        elif code == _DNL:  # the height, where the frame did not know it yet
-            lines = int.from_bytes((yield two), "big")
-            height, left = height or lines, left - 2
-        elif code == _SOS:
-            scans += 1
-        if left:
-            yield Skip(left)
-    if not framed or not scans:
-        return broken("jpeg: no image data")
-    return _image("jpeg", width, height)
-
-
-def png() -> Steps:
-    """PNG, chunk by chunk to IEND. Checksums of what decoders need are compared; of the rest decoders let pass."""
-    yield Take(8)
-    width = height = 0
-    data = False
-    first = True
-    head = yield Take(8)
-    while True:
-        size, kind = int.from_bytes(head[:4], "big"), head[4:]
-        if size >= 2**31 or not _PNG_TYPE.fullmatch(kind):
-            return broken("png: no chunk where one should be")
-        if first != (kind == b"IHDR") or (first and size != 13):
-            return broken("png: the header is not where it should be")
-        if first:
-            first = False
-            fields = yield Take(13)
-            width, height = int.from_bytes(fields[:4], "big"), int.from_bytes(fields[4:8], "big")
-            crc = _crc(kind + fields)
-        else:
-            crc = (yield Sum(size, kind)) if size else _crc(kind)
-        last = kind == b"IEND"
-        tail = yield _PNG_LAST if last else _PNG_NEXT
-        if not tail.startswith(crc) and kind[0] & 0x20 == 0:
-            return broken(f"png: checksum of {kind.decode('ascii')}")
-        data = data or kind == b"IDAT"
-        if last:
-            return _image("png", width, height) if data else broken("png: no image data")
-        head = tail[4:]
-
-
-def _crc(data: bytes) -> bytes:
-    return zlib.crc32(data).to_bytes(4, "big")
 
 
 def gif() -> Steps:
@@ -124,7 +39,7 @@ def gif() -> Steps:
             yield Blocks()
             frames += 1
         elif mark == 0x3B:
-            return _image("gif", width, height) if frames else broken("gif: no image data")
+            return image("gif", width, height) if frames else broken("gif: no image data")
         elif mark != 0:
             return broken(f"gif: block {mark:#x}")
 
@@ -151,7 +66,7 @@ def webp() -> Steps:
             return broken("webp: lossy start code")
     if left > need:
         yield Skip(left - need)
-    return _image("webp", width, height)
+    return image("webp", width, height)
 
 
 def bmp() -> Steps:
@@ -172,7 +87,7 @@ def bmp() -> Steps:
     had = 18 + len(fields)
     if end > had:
         yield Skip(end - had)
-    return _image("bmp", width, height)
+    return image("bmp", width, height)
 
 
 def avif() -> Steps:
@@ -201,7 +116,7 @@ def avif() -> Steps:
         data = data or kind == b"mdat"
         if size:
             yield Skip(size)
-    return _image("avif", width, height)
+    return image("avif", width, height)
 
 
 def _box() -> Generator[Step, bytes, tuple[int, bytes]]:

@@ -6,8 +6,6 @@ reads like its specification, and what chunks do to it is decided here, once.
 
 from __future__ import annotations
 
-import re
-import zlib
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
@@ -39,28 +37,12 @@ class Skip:
 
 
 @dataclass(slots=True)
-class Sum:
-    """Goes on after `size` bytes; sends the CRC-32 of `seed` and them, 4 bytes, big-endian."""
-
-    size: int
-    seed: bytes
-
-
-@dataclass(slots=True)
-class Find:
-    """Goes on after the next match of a pattern that is always 2 bytes; sends the match."""
-
-    pattern: re.Pattern[bytes]
-
-
-@dataclass(slots=True)
 class Blocks:
     """Goes on after data in blocks of one length byte and as many bytes, up to a length of 0; sends nothing."""
 
 
 # Steps are not frozen: that makes them three times cheaper to make, and nobody keeps one.
-_NOTHING = re.compile(rb"(?!)")
-Step = Take | Skip | Sum | Find | Blocks
+Step = Take | Skip | Blocks
 Verdict = Media | Failure
 Steps = Generator[Step, bytes, Verdict]
 """A format. It never asks for 0 bytes, for the stream may have ended there already."""
@@ -80,8 +62,7 @@ class Walk:
         self._verdict: Verdict | None = None
         self._size = 0
         self._held = b""
-        self._left = self._crc = 0
-        self._pattern = _NOTHING
+        self._left = 0
         self._enter(next(steps))
 
     def feed(self, data: bytes) -> None:
@@ -97,14 +78,7 @@ class Walk:
 
     def _enter(self, step: Step) -> None:
         self._go = _WAYS[type(step)]
-        if isinstance(step, Find):
-            self._pattern = step.pattern
-        elif isinstance(step, Blocks):
-            self._left = 0
-        else:
-            self._left = step.size
-            if isinstance(step, Sum):
-                self._crc = zlib.crc32(step.seed)
+        self._left = 0 if isinstance(step, Blocks) else step.size
 
     def _send(self, value: bytes) -> None:
         try:
@@ -134,27 +108,6 @@ class Walk:
             self._send(b"")
         return at + step
 
-    def _sum(self, data: bytes, at: int, end: int) -> int:
-        step = min(self._left, end - at)
-        self._crc = zlib.crc32(memoryview(data)[at : at + step], self._crc)
-        self._left -= step
-        if not self._left:
-            self._send(self._crc.to_bytes(4, "big"))
-        return at + step
-
-    def _find(self, data: bytes, at: int, end: int) -> int:
-        if self._held:  # the last byte of the chunk before may be the first of a match
-            pair, self._held = self._held + data[at : at + 1], b""
-            if self._pattern.fullmatch(pair):
-                self._send(pair)
-                return at + 1
-        match = self._pattern.search(data, at)
-        if match is None:
-            self._held = data[-1:]
-            return end
-        self._send(match[0])
-        return match.end()
-
     def _blocks(self, data: bytes, at: int, end: int) -> int:
         at += self._left
         while at < end:
@@ -173,8 +126,6 @@ _Way = Callable[[Walk, bytes, int, int], int]
 _WAYS: dict[type[Step], _Way] = {
     Take: Walk._take,  # pyright: ignore[reportPrivateUsage]
     Skip: Walk._skip,  # pyright: ignore[reportPrivateUsage]
-    Sum: Walk._sum,  # pyright: ignore[reportPrivateUsage]
-    Find: Walk._find,  # pyright: ignore[reportPrivateUsage]
     Blocks: Walk._blocks,  # pyright: ignore[reportPrivateUsage]
 }
 """A lookup costs half of what `match` over classes did, thousands of times a file."""
