@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
+from crawler.origin import families
 from crawler.origin.dice import Dice
 from crawler.origin.links import IMAGES, RENDITIONS, ZIPS, on, urls, zip_path
 from crawler.origin.words import NAMES, SENTENCES
@@ -104,6 +105,9 @@ def detail(seed: int, work: OriginWork, *, session: bool) -> Json:
 
 def description(seed: int, id: int) -> str:
     """HTML as authors leave it: sentences, links out through jump.php, and links to works, users and old URLs."""
+    told = families.description(seed, id)
+    if told is not None:
+        return told
     dice = Dice(seed, "description", id)
     if dice.chance(0.2):
         return ""

@@ -30,7 +30,7 @@ def picture(key: Sequence[object], width: int, height: int, kind: str, *, big: b
     """
     canvas = _painted(Dice("picture", *key), width, height)
     note = "/".join(map(str, key))
-    return _encoded(canvas, kind, note, big)
+    return encoded(canvas, kind, note, big)
 
 
 def animation(key: Sequence[object], width: int, height: int, frames: int) -> bytes:
@@ -40,7 +40,7 @@ def animation(key: Sequence[object], width: int, height: int, frames: int) -> by
         for frame in range(frames):
             canvas = _painted(Dice("picture", *key), width, height)
             _mark(canvas, frame / frames)
-            data = _encoded(canvas, "jpg", f"{'/'.join(map(str, key))}#{frame}", big=False)
+            data = encoded(canvas, "jpg", f"{'/'.join(map(str, key))}#{frame}", big=False)
             pack.writestr(zipfile.ZipInfo(f"{frame:06d}.jpg", (2020, 1, 1, 0, 0, 0)), data)
     return out.getvalue()
 
@@ -130,7 +130,7 @@ def _mark(canvas: Image.Image, turn: float) -> None:
     ImageDraw.Draw(canvas).ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
 
 
-def _encoded(canvas: Image.Image, kind: str, note: str, big: bool) -> bytes:
+def encoded(canvas: Image.Image, kind: str, note: str, big: bool) -> bytes:
     """`note` is written into the file where the format has room, so that bytes differ even where pixels agree."""
     out = io.BytesIO()
     if kind == "jpg":

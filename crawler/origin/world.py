@@ -6,10 +6,10 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
-from crawler.origin import body
+from crawler.origin import body, families
 from crawler.origin.dice import Dice
 from crawler.origin.links import (
     IMAGES,
@@ -21,9 +21,12 @@ from crawler.origin.links import (
     on,
     zip_path,
 )
+from crawler.origin.listing import Listing
 from crawler.origin.paint import MIMES, animation, picture
 from crawler.origin.plain import Plain, plain
-from crawler.origin.work import JST, Mix, OriginWork, make_work
+from crawler.origin.search import Searches
+from crawler.origin.tags import members
+from crawler.origin.work import JST, Mix, OriginWork, make_work, moment_of
 
 Page = int | Literal["zip"]
 _WORK = re.compile(r"/img/\d{4}/\d\d/\d\d/\d\d/\d\d/\d\d/(\d{1,18})(?:-[0-9a-f]{32})?_")
@@ -77,15 +80,17 @@ class Expected:
 
 
 class World:
-    """Every answer is a function of `seed`, `mix` and the question: no state, no clock."""
+    """Every answer is a function of `seed`, `mix`, `listing` and the question: no state, no clock."""
 
-    def __init__(self, seed: int = 0, mix: Mix | None = None) -> None:
+    def __init__(self, seed: int = 0, mix: Mix | None = None, listing: Listing | None = None) -> None:
         self.seed = seed
         self.mix = mix or Mix()
+        self.listing = listing or Listing()
+        self.searches = Searches(self.seed, self.mix, self.listing)
 
     def work(self, id: int) -> OriginWork:
         """The work that `id` is; any whole number has one, most of them alive."""
-        return make_work(self.seed, self.mix, id)
+        return families.family_work(self.seed, self.mix, id) or make_work(self.seed, self.mix, id)
 
     def description(self, id: int) -> str:
         """The HTML that the author of work `id` left."""
@@ -135,10 +140,13 @@ class World:
         return self._named(work, path, int(frame[1]) if frame else 0)
 
     def paint(self, recipe: tuple[Any, ...]) -> bytes:
-        """The bytes that an asset's recipe stands for; the only costly thing here (a millisecond or two)."""
+        """The bytes that an asset's recipe stands for; the only costly thing here (a millisecond or two;
+        a family's drawings some forty)."""
         what, key, width, height, *rest = recipe
         if what == "zip":
             return animation(key, width, height, rest[0])
+        if what == "drawn":
+            return families.picture((key[0], key[1], key[2]), width, height, rest[0])
         return picture(key, width, height, rest[0], big=rest[1])
 
     def expected(self, id: int, *, session: bool = False, quality: str = "original", fallback: bool = True) -> Expected:
@@ -175,6 +183,18 @@ class World:
             images=images,
             lost=tuple(lost),
         )
+
+    def expected_tag(
+        self, tag: str, match: str = "exact", mode: str = "all", since: str = "", until: str = "", fresh: int = 0
+    ) -> frozenset[int]:
+        """The ids that a search for `tag` must give, masked rows included: each is looked at, none found by place.
+
+        `match` is exact or partial, `mode` all, safe or r18; the days are YYYY-MM-DD, inclusive; "" = no bound.
+        """
+        first = date.fromisoformat(since) if since else date.min
+        last = date.fromisoformat(until) if until else date.max
+        ids = members(self.seed, self.mix, self.listing.scale, tag, exact=match == "exact", mode=mode, fresh=fresh)
+        return frozenset(id for id in ids if not (since or until) or first <= moment_of(id).date() <= last)
 
     def expected_url(self, url: str) -> Expected:
         """What a correct crawler ends with for a plain URL; the id is the first 16 hex digits of its SHA-256."""
@@ -224,7 +244,8 @@ class World:
         original = rendition == "original"
         status = drawn.broken or 200 if original else 404 if drawn.lost else 200
         kind = drawn.kind if original else "jpg"
-        recipe = ("picture", (self.seed, work.id, page), width, height, kind, drawn.big and original)
+        what = "drawn" if families.member(self.seed, work.id) else "picture"
+        recipe = (what, (self.seed, work.id, page), width, height, kind, drawn.big and original)
         return Asset(status, path, MIMES[path.rpartition(".")[2]], self._modified(work), recipe)
 
     def _zip(self, work: OriginWork, name: str) -> Asset:
