@@ -281,7 +281,9 @@ def _count(path: str, kind: str) -> int:
 
     with tempfile.TemporaryDirectory(prefix="crawler-init-") as spool:
         try:
-            census = asyncio.run(open_source(SourceSettings(kind=kind, path=path), Path(spool)).count())
+            census = asyncio.run(
+                open_source(SourceSettings.model_validate({"kind": kind, "path": path}), Path(spool)).count()
+            )
         except SourceError as error:
             raise Wrong(str(error)) from None
     if census.hopeless:

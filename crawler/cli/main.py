@@ -9,7 +9,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from crawler import __version__
 from crawler.cli.errors import ConfigError, UsageError
@@ -31,6 +31,7 @@ COMMANDS = {
     "simulate": "a crawl in made-up time, with kills and power cuts from a seed",
     "tune": "how many connections are worth it, against a host of your own",
     "config": "the effective settings and where each came from",
+    "completion": "a script that completes all this in bash, zsh or fish",
 }
 _T = TypeVar("_T", bound=Exception)
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
@@ -78,11 +79,16 @@ def _dispatch(argv: Sequence[str]) -> int:
     if command not in COMMANDS:
         raise UsageError(f"crawler: {command}: no such command{suggestion(command, list(COMMANDS))}\n{_see()}")
     module = importlib.import_module(f"crawler.cli.{command}")
+    return int(module.run(parser_of(command, module).read([*before, *rest])))
+
+
+def parser_of(command: str, module: Any) -> Parser:
+    """The parser of a command, given its module."""
     parser = Parser(prog=f"crawler {command}", description=_sentence(COMMANDS[command]))
     parser.add_argument("-v", "--verbose", action="count", default=0, help="say more; show where a bug happened")
     parser.add_argument("-q", "--quiet", action="store_true", help="say only what is wrong")
     module.add_arguments(parser)
-    return int(module.run(parser.read([*before, *rest])))
+    return parser
 
 
 def _sentence(text: str) -> str:
@@ -90,7 +96,7 @@ def _sentence(text: str) -> str:
 
 
 def _help() -> str:
-    lines = [f"  {name:<8} {text}" for name, text in COMMANDS.items()]
+    lines = [f"  {name:<10} {text}" for name, text in COMMANDS.items()]
     return "\n".join(
         [
             "A list of page ids in, a verified image data set out: polite, resumable, with a log that is the truth.",
