@@ -10,6 +10,7 @@ import sys
 
 from crawler.origin.faults import PROFILES
 from crawler.origin.limits import Limits
+from crawler.origin.listing import Listing
 from crawler.origin.server import Origin
 
 
@@ -30,6 +31,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--block-s", type=float, default=2.0, help="seconds that a client is blocked for going too fast"
     )
+    parser.add_argument(
+        "--search-rate", type=float, default=0.0, help="secret limit of searches (then: empty lists); 0 = none"
+    )
+    parser.add_argument("--cap-pages", type=int, default=1000, help="pages of one search that are served")
+    parser.add_argument("--empty-share", type=float, default=0.0, help="share of searches that come empty at first")
+    parser.add_argument(
+        "--new-every", type=int, default=0, help="searches after which each tag has a new work; 0 = never"
+    )
+    parser.add_argument("--tag-scale", type=float, default=1.0, help="multiplies how many works tags hold")
     parser.add_argument("--retry-after-s", type=int, default=1, help="seconds that Retry-After asks for")
 
 
@@ -41,7 +51,12 @@ def run(args: argparse.Namespace) -> int:
         port=args.port,
         session=args.session,
         ca_dir=args.dir,
-        limits=Limits(api_rate=args.api_rate, api_bucket=args.api_bucket, block_s=args.block_s),
+        limits=Limits(
+            api_rate=args.api_rate, api_bucket=args.api_bucket, block_s=args.block_s, search_rate=args.search_rate
+        ),
+        listing=Listing(
+            cap_pages=args.cap_pages, empty_share=args.empty_share, new_every=args.new_every, scale=args.tag_scale
+        ),
         retry_after_s=args.retry_after_s,
     )
     try:

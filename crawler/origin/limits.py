@@ -10,6 +10,7 @@ class Limits:
     """Rates in requests a second, 0 = none; a bucket holds that many requests; a block lasts `block_s` seconds.
 
     The site's own, for an account: about 0.8 a second, 120 to 200 at once, 200 s (pixiv.md 0, 4.1); images: none.
+    Searches have a bucket besides; who empties that is not told, but sees empty lists until the block is over.
     """
 
     api_rate: float = 0.0
@@ -17,6 +18,8 @@ class Limits:
     images_rate: float = 0.0
     images_bucket: int = 50
     block_s: float = 2.0
+    search_rate: float = 0.0
+    search_bucket: int = 200
 
 
 class Bucket:

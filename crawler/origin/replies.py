@@ -13,7 +13,7 @@ from datetime import UTC
 from email.utils import format_datetime
 from typing import Any
 
-from crawler.origin import body
+from crawler.origin import body, people, search
 from crawler.origin.dice import Dice
 from crawler.origin.links import IMAGES, PLAIN_HOSTS, STATIC, WWW
 from crawler.origin.world import Asset, World
@@ -48,13 +48,15 @@ _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request. `path` has no query; `headers` have lower-case names; `nth` is how often it was asked before."""
+    """A request. `path` has no query; `headers` have lower-case names; `nth` is how often it was asked before; `fresh`
+    is how many works every tag has got since the start."""
 
     host: str
     path: str
     query: str
     headers: Mapping[str, str]
     nth: int = 0
+    fresh: int = 0
 
     @property
     def target(self) -> str:
@@ -134,12 +136,51 @@ def _api(world: World, session: str, asked: Asked) -> Reply:
         return _json(asked, 401, body.SESSION_REFUSED)
     found = _AJAX.fullmatch(asked.path)
     if not found:
-        return html(404, "Not Found")
+        return _list(world, given, asked)
     if not re.fullmatch(r"[1-9][0-9]{0,17}", found[1]):
         return _json(asked, 400, body.INVALID)
     ask = {None: world.detail, "/pages": world.pages, "/ugoira_meta": world.ugoira_meta}[found[2]]
     content = ask(int(found[1]), session=given is not None)
     return _json(asked, 200, content) if content else _json(asked, 404, body.NOT_FOUND)
+
+
+def _list(world: World, session: str | None, asked: Asked) -> Reply:
+    """A page of a search, all works of a user, or a page of bookmarks."""
+    if search.PATH.fullmatch(asked.path):
+        query = search.parse(asked.path, asked.query)
+        if query is None:
+            return _json(asked, 400, body.INVALID)
+        return _json(asked, 200, world.searches.page(query, session=session is not None, fresh=asked.fresh))
+    found = people.PATH.fullmatch(asked.path)
+    if not found:
+        return html(404, "Not Found")
+    if not re.fullmatch(r"[1-9][0-9]{0,17}", found[1]):
+        return _json(asked, 400, body.INVALID)
+    uid = int(found[1])
+    if found[2] == "profile/all":
+        content = people.profile(world.seed, world.mix, uid, world.work)
+        return _json(asked, 200, content) if content else _json(asked, 404, people.LEFT)
+    content = people.bookmarks(world.seed, world.mix, uid, asked.query, session, world.work)
+    return _json(asked, 200, content) if content else _json(asked, 400, body.INVALID)
+
+
+def throttled(asked: Asked) -> Reply | None:
+    """What a search answers whom it finds too fast: 200 and nothing (pixiv.md 1.5). None: it is no search."""
+    query = search.parse(asked.path, asked.query) if search.PATH.fullmatch(asked.path) else None
+    return _json(asked, 200, search.reply(query, [], 0)) if query else None
+
+
+def kind_of(asked: Asked) -> str:
+    """What is asked for, by name, for counting."""
+    if asked.host != WWW:
+        return "image" if asked.path != "/robots.txt" else "robots"
+    if found := _AJAX.fullmatch(asked.path):
+        return {None: "detail", "/pages": "pages", "/ugoira_meta": "ugoira_meta"}[found[2]]
+    if search.PATH.fullmatch(asked.path):
+        return "search"
+    if found := people.PATH.fullmatch(asked.path):
+        return {"profile/all": "profile", "illusts/bookmarks": "bookmarks"}[found[2]]
+    return "robots" if asked.path == "/robots.txt" else "other"
 
 
 def _json(asked: Asked, status: int, content: bytes) -> Reply:

@@ -15,7 +15,8 @@ class Seen:
     `requests[host, path]` (path with its query), `statuses[host, status]` (0: cut off without a reply), `faults[kind]`
     injected, `limited[host]` refused by the secret limit, `arrivals[host]` in seconds of a monotonic clock,
     `peak[host]` most requests at once, `connections[host]` most connections at once,
-    `violations[rule]`, and up to 100 `examples` of (rule, host, path).
+    `kinds[kind]` requests by what they ask (replies.kind_of), `violations[rule]`,
+    and up to 100 `examples` of (rule, host, path).
     """
 
     def __init__(self) -> None:
@@ -24,6 +25,7 @@ class Seen:
         self.faults: Counter[str] = Counter()
         self.limited: Counter[str] = Counter()
         self.violations: Counter[str] = Counter()
+        self.kinds: Counter[str] = Counter()
         self.examples: list[tuple[str, str, str]] = []
         self.arrivals: defaultdict[str, array[float]] = defaultdict(lambda: array("d"))
         self.peak: Counter[str] = Counter()
@@ -74,6 +76,7 @@ class Seen:
             "limited": dict(self.limited),
             "violations": dict(self.violations),
             "examples": self.examples,
+            "kinds": dict(self.kinds),
             "peak": dict(self.peak),
             "connections": dict(self.connections),
         }

@@ -24,10 +24,12 @@ import trustme
 from aiohttp import web
 
 from crawler.origin.deliver import HOP, Pace, applies, send, spoil
+from crawler.origin.dice import Dice
 from crawler.origin.faults import PROFILES, Profile, fault
 from crawler.origin.limits import Bucket, Limits
 from crawler.origin.links import HOSTS, IMAGES, WWW
-from crawler.origin.replies import Asked, Reply, answer, html, violations
+from crawler.origin.listing import Listing
+from crawler.origin.replies import Asked, Reply, answer, html, kind_of, throttled, violations
 from crawler.origin.seen import Seen
 from crawler.origin.world import Expected, Mix, World
 
@@ -70,6 +72,7 @@ class Origin:
     ca_dir: str | Path | None = None
     mix: Mix = field(default_factory=Mix)
     limits: Limits = field(default_factory=Limits)
+    listing: Listing = field(default_factory=Listing)
     retry_after_s: int = 1
     stall_s: float = 5.0
     drip_s: float = 2.0
@@ -80,9 +83,10 @@ class Origin:
 
     def __post_init__(self) -> None:
         self._profile = PROFILES[self.profile] if isinstance(self.profile, str) else self.profile
-        self.world = World(self.seed, self.mix)
+        self.world = World(self.seed, self.mix, self.listing)
         self._cache = _Cache(self._paint)
         self._api = Bucket(self.limits.api_rate, self.limits.api_bucket, self.limits.block_s)
+        self._searches = Bucket(self.limits.search_rate, self.limits.search_bucket, self.limits.block_s)
         self._images = Bucket(self.limits.images_rate, self.limits.images_bucket, self.limits.block_s)
         self._open = contextlib.AsyncExitStack()
         self._hosts: dict[int, str] = {}  # by connection: the host it was last used for
@@ -138,6 +142,10 @@ class Origin:
         asked = Asked(host, path, query, {name.lower(): value for name, value in request.headers.items()})
         now = asyncio.get_running_loop().time()
         asked = replace(asked, nth=self.seen.arrived(host, asked.target, now))
+        kind = kind_of(asked)
+        self.seen.kinds[kind] += 1
+        if kind == "search" and self.listing.new_every:
+            asked = replace(asked, fresh=self.seen.kinds[kind] // self.listing.new_every)
         self._hosts[id(request.protocol)] = host
         self.seen.connected(host, sum(self._hosts.get(id(one)) == host for one in self._server.connections))
         status = 0
@@ -163,12 +171,29 @@ class Origin:
         if bucket and asked.path != "/robots.txt" and not bucket.take(now):
             self.seen.limited[asked.host] += 1
             return await send(request, html(429, "Too Many Requests"))
+        empty = self._emptied(asked, now)
+        if empty:
+            return await send(request, empty)
         spoilt = fault(self._profile, self.seed, asked.host, asked.target, asked.nth)
         reply = answer(self.world, self.session, self._cache.paint, replace(asked, query=_without_hop(asked.query)))
         if spoilt and HOP not in asked.query and request.method == "GET" and applies(spoilt, asked, reply):
             self.seen.faults[spoilt.kind] += 1
             return await spoil(request, asked, reply, spoilt, self._pace)
         return await send(request, reply)
+
+    def _emptied(self, asked: Asked, now: float) -> Reply | None:
+        """What a search is answered that the site finds too fast, or that is drawn to be; None: as any other."""
+        reply = throttled(asked)
+        if reply is None:
+            return None
+        if not self._searches.take(now):
+            self.seen.faults["search_limited"] += 1
+            return reply
+        share, times = self.listing.empty_share, self.listing.empty_times
+        if asked.nth < times and Dice(self.seed, "empty", asked.target).chance(share):
+            self.seen.faults["search_empty"] += 1
+            return reply
+        return None
 
     def _account(self, path: str, query: str) -> Reply:
         """`/__origin__/seen` (`?brief=1`) and `/__origin__/expected?ids=1,2` (`&session=1&quality=small`) as JSON."""

@@ -25,7 +25,7 @@ from crawler.origin.listing import Listing
 from crawler.origin.paint import MIMES, animation, picture
 from crawler.origin.plain import Plain, plain
 from crawler.origin.search import Searches
-from crawler.origin.tags import members
+from crawler.origin.tags import Soil, members
 from crawler.origin.work import JST, Mix, OriginWork, make_work, moment_of
 
 Page = int | Literal["zip"]
@@ -86,7 +86,8 @@ class World:
         self.seed = seed
         self.mix = mix or Mix()
         self.listing = listing or Listing()
-        self.searches = Searches(self.seed, self.mix, self.listing)
+        self._soil = Soil(self.seed, self.mix, self.listing.scale)
+        self.searches = Searches(self._soil, self.listing, self.work)
 
     def work(self, id: int) -> OriginWork:
         """The work that `id` is; any whole number has one, most of them alive."""
@@ -193,7 +194,7 @@ class World:
         """
         first = date.fromisoformat(since) if since else date.min
         last = date.fromisoformat(until) if until else date.max
-        ids = members(self.seed, self.mix, self.listing.scale, tag, exact=match == "exact", mode=mode, fresh=fresh)
+        ids = members(self._soil, tag, exact=match == "exact", mode=mode, fresh=fresh)
         return frozenset(id for id in ids if not (since or until) or first <= moment_of(id).date() <= last)
 
     def expected_url(self, url: str) -> Expected:
