@@ -13,9 +13,15 @@ from pathlib import Path
 _FULLSYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)
 """macOS: its fsync stops at the drive's cache, this does not."""
 
+_ALWAYS = os.O_NOFOLLOW | os.O_CLOEXEC
+
 THREADS = 16
 """In so many threads a run calls a disk. Where an fsync takes 5 ms they store 2.3 times the images a second that the
 loop's own six do on two cores; 32 are slower with 300 KB images where it is quick (scripts/bench/durability.py)."""
+
+
+Name = Path | str
+"""Where files are made by the thousand, a Path for each costs as much as the file."""
 
 
 class Disk:
@@ -24,15 +30,17 @@ class Disk:
     def __init__(self, *, sync: bool = True) -> None:
         self.synced = sync
 
-    def open(self, path: Path, flags: int) -> int:
+    def open(self, path: Name, flags: int) -> int:
         """A descriptor; never through a symbolic link at the end of `path`, never inherited."""
-        return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        return os.open(path, flags | _ALWAYS, 0o666)
 
     def write(self, descriptor: int, data: bytes | bytearray) -> None:
         """Write all of `data` at the descriptor's place; a short write goes on where it stopped."""
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
+        written = os.write(descriptor, data)
+        if written < len(data):
+            rest = memoryview(data)[written:]
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
 
     def truncate(self, descriptor: int, size: int) -> None:
         """Cut a file to `size` bytes."""
@@ -51,7 +59,7 @@ class Disk:
         """Give a descriptor back."""
         os.close(descriptor)
 
-    def replace(self, source: Path, target: Path) -> None:
+    def replace(self, source: Name, target: Name) -> None:
         """Give a file another name, atomically; durable after `sync_folder` of the target's folder."""
         os.replace(source, target)
 

@@ -14,7 +14,7 @@ import signal
 from pathlib import Path
 from threading import Lock
 
-from crawler.disk import Disk
+from crawler.disk import Disk, Name
 
 VARIABLE = "CRAWLER_FAILPOINT"
 
@@ -48,7 +48,7 @@ class FailingDisk(Disk):
         if self._at(moment, step, what):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def open(self, path: Path, flags: int) -> int:
+    def open(self, path: Name, flags: int) -> int:
         descriptor = super().open(path, flags)
         self._open[descriptor] = _what(path)
         return descriptor
@@ -82,7 +82,7 @@ class FailingDisk(Disk):
         self._open.pop(descriptor, None)
         super().close(descriptor)
 
-    def replace(self, source: Path, target: Path) -> None:
+    def replace(self, source: Name, target: Name) -> None:
         self._pass("before", "replace", _what(source))
         super().replace(source, target)
         self._pass("after", "replace", _what(source))
@@ -104,8 +104,9 @@ class FailingDisk(Disk):
         self._pass("after", "sync_folder", what)
 
 
-def _what(path: Path) -> str:
+def _what(name: Name) -> str:
     """What a file is to a run, from its name."""
+    path = Path(name)
     if path.suffix == ".part":
         return "image"
     if path.parent.name == "parts":

@@ -18,7 +18,7 @@ from pathlib import Path
 from random import Random
 from typing import Literal
 
-from crawler.disk import Disk
+from crawler.disk import Disk, Name
 
 SECTOR = 512
 
@@ -214,7 +214,8 @@ class ForgetfulDisk(Disk):
             self._changes.append(Naming(node, None, path))
         return node
 
-    def open(self, path: Path, flags: int) -> int:
+    def open(self, path: Name, flags: int) -> int:
+        path = Path(path)
         before = self._node(path)
         dies = self._step("open", path, grows=before is None)
         descriptor = super().open(path, flags)
@@ -276,7 +277,8 @@ class ForgetfulDisk(Disk):
         """The name that an open file was opened by."""
         return self._open[descriptor][1]
 
-    def replace(self, source: Path, target: Path) -> None:
+    def replace(self, source: Name, target: Name) -> None:
+        source, target = Path(source), Path(target)
         node = self._node(source)
         self._node(target)
         dies = self._step("replace")

@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from pathlib import Path
 from threading import Lock
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import aiofiles
 import orjson
@@ -30,9 +30,14 @@ from crawler.rules.naming import image_path
 from crawler.sinks.sink import Held, Kept
 from crawler.stop import StorageFailed
 
+if TYPE_CHECKING:
+    from hashlib import _Hash as _Digest  # pyright: ignore[reportPrivateUsage]
+
 BUFFER_BYTES = 256 * 1024
 """What a part holds in memory before it goes to the disk."""
 
+_GO_ON = os.O_WRONLY | os.O_CREAT
+_ANEW = _GO_ON | os.O_TRUNC
 T = TypeVar("T")
 
 
@@ -51,13 +56,16 @@ class Folder:
         self.left = {entry.name for entry in os.scandir(self.parts)}
         """Notes of parts that an earlier attempt left: asked instead of the disk, once for each image."""
         self.broken = ""
+        self._beside, self._below = f"{self.parts}/", f"{root}/"
         self._names: dict[str, _Names] = {}
         self._making = Lock()
 
     async def part(self, id: WorkId, page: Page) -> FolderPart:
         """The part for one image, with what an earlier run left of it if that can be trusted."""
-        part = FolderPart(self, id, page)
-        await part.look()
+        stem = f"{id}_{page}" if isinstance(id, int) else f"{bit_of(id):016x}_{page}"
+        part = FolderPart(self, id, page, f"{self._beside}{stem}.part")
+        if self.left:
+            await part.look()
         return part
 
     def free_bytes(self) -> int:
@@ -70,20 +78,21 @@ class Folder:
                 "run the same command again."
             ) from error
 
-    def place(self, source: Path, relative: str) -> None:
-        """Give a durable file its final name, and make the name durable. Blocking."""
-        target = self.root / relative
-        folder = target.parent
-        names = self._names.get(folder.name) or self._make(folder)
-        self.disk.replace(source, target)
-        names.sync(lambda: self._durably(self.disk.sync_folder, folder))
+    def place(self, source: str, relative: str) -> None:
+        """Give a durable file its final name, `images/<folder>/<file>`, and make the name durable. Blocking."""
+        folder = relative.rpartition("/")[0]
+        names = self._names.get(folder) or self._make(folder)
+        self.disk.replace(source, self._below + relative)
+        if self.disk.synced:
+            names.sync()
 
-    def _make(self, folder: Path) -> _Names:
+    def _make(self, folder: str) -> _Names:
         with self._making:
-            names = self._names.get(folder.name)
+            names = self._names.get(folder)
             if names is None:
-                self._durably(self.disk.make_folder, folder)
-                names = self._names[folder.name] = _Names()
+                path = self.root / folder
+                self._durably(self.disk.make_folder, path)
+                names = self._names[folder] = _Names(lambda: self._durably(self.disk.sync_folder, path))
             return names
 
     def _durably(self, step: Callable[[Path], None], folder: Path) -> None:
@@ -107,11 +116,12 @@ class Folder:
 class _Names:
     """Makes the names in one folder durable, one sync for all that were given before it began. Blocking."""
 
-    def __init__(self) -> None:
+    def __init__(self, sync_folder: Callable[[], None]) -> None:
+        self._sync_folder = sync_folder
         self._given = self._durable = 0
         self._counting, self._syncing = Lock(), Lock()
 
-    def sync(self, sync_folder: Callable[[], None]) -> None:
+    def sync(self) -> None:
         """Called after a name was given; it is durable when this returns. Raises what `sync_folder` raises.
 
         One at a time: a sync that was told of no fault, while another was told of one, may have lied.
@@ -122,27 +132,29 @@ class _Names:
         with self._syncing:
             if self._durable < mine:
                 given = self._given
-                sync_folder()
+                self._sync_folder()
                 self._durable = given
 
 
 class FolderPart:
     """One image on its way into a folder. See `sinks.sink.Part`."""
 
-    def __init__(self, folder: Folder, id: WorkId, page: Page) -> None:
+    def __init__(self, folder: Folder, id: WorkId, page: Page, path: str) -> None:
         self._folder = folder
         self._id = id
         self._page: Page = page
-        stem = f"{id}_{page}" if isinstance(id, int) else f"{bit_of(id):016x}_{page}"
-        self._path = folder.parts / f"{stem}.part"
-        self._note = folder.parts / f"{stem}.json"
+        self._path = path
         self._noted = False
         self._on_disk = 0
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
-        self._digest = hashlib.sha256()
+        self._digest: _Digest | None = None
         self._url = self._validator = ""
         self.held: Held | None = None
+
+    @property
+    def _note(self) -> Path:
+        return Path(self._path).with_suffix(".json")
 
     async def look(self) -> None:
         """Find what an earlier run left. Trusted only if its note names the digest of exactly these bytes."""
@@ -154,7 +166,7 @@ class FolderPart:
         try:
             note: dict[str, Any] = orjson.loads(self._note.read_bytes())
             digest = hashlib.sha256()
-            with self._path.open("rb") as file:
+            with open(self._path, "rb") as file:
                 while block := file.read(1 << 20):
                     digest.update(block)
                 size = file.tell()
@@ -171,13 +183,15 @@ class FolderPart:
             await self._hop(lambda: self._folder.disk.unlink(self._note))
             self._noted = False
         self._on_disk = 0
-        self._taken()
+        if self._waiting:
+            self._taken()
         self._digest = hashlib.sha256()
         self._url, self._validator = url, validator
         self.held = None
 
     async def write(self, chunk: bytes) -> None:
         """Append; the disk is reached when a buffer is full."""
+        assert self._digest is not None
         self._digest.update(chunk)
         self._waiting.append(chunk)
         self._waiting_bytes += len(chunk)
@@ -213,6 +227,7 @@ class FolderPart:
 
     async def keep(self, ext: str) -> Kept:
         """Give the file its final name; durable when this returns (unless durability is `none`)."""
+        assert self._digest is not None
         path = image_path(self._id, self._page, ext)
         kept = Kept(path, self._on_disk + self._waiting_bytes, self._digest.hexdigest())
         data = self._taken()
@@ -228,10 +243,11 @@ class FolderPart:
     def _append(self, data: bytes, *, last: bool = False) -> None:
         """Write after what is on disk, whatever an attempt that was cut off left there; `last`: and sync."""
         disk = self._folder.disk
-        file = disk.open(self._path, os.O_WRONLY | os.O_CREAT)
+        file = disk.open(self._path, _GO_ON if self._on_disk else _ANEW)
         try:
-            disk.truncate(file, self._on_disk)
-            os.lseek(file, 0, os.SEEK_END)
+            if self._on_disk:
+                disk.truncate(file, self._on_disk)
+                os.lseek(file, 0, os.SEEK_END)
             disk.write(file, data)
             if last:
                 disk.sync(file)
@@ -251,7 +267,7 @@ class FolderPart:
             "url": self._url,
             "validator": self._validator,
             "bytes": self._on_disk,
-            "sha256": self._digest.hexdigest(),
+            "sha256": "" if self._digest is None else self._digest.hexdigest(),
         }
         await self._hop(lambda: self._note.write_bytes(orjson.dumps(note)) and None)
         self._noted = True
@@ -267,7 +283,7 @@ class FolderPart:
             await self._hop(self._unlink)
 
     def _unlink(self) -> None:
-        self._folder.disk.unlink(self._path)
+        self._folder.disk.unlink(Path(self._path))
         self._folder.disk.unlink(self._note)
         self._noted = False
 
