@@ -19,8 +19,8 @@ MOST = 1024
 class Follower:
     """A queue of committed events, in the log's order. One reader; `add` and `end` belong to the run."""
 
-    def __init__(self, most: int = MOST) -> None:
-        self._most = most
+    def __init__(self, most: int | None = None) -> None:
+        self._most = MOST if most is None else most
         self._unread: deque[Event] = deque()
         self._over = False
         self._left = False
