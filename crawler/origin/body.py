@@ -106,11 +106,20 @@ def detail(seed: int, work: OriginWork, *, session: bool) -> Json:
 def description(seed: int, id: int) -> str:
     """HTML as authors leave it: sentences, links out through jump.php, and links to works, users and old URLs."""
     told = families.description(seed, id)
-    if told is not None:
-        return told
+    return "<br />".join(_told(seed, id)[0]) if told is None else told
+
+
+def linked(seed: int, id: int) -> tuple[int, ...]:
+    """The works that `description` links to, in whatever form."""
+    one = families.member(seed, id)
+    return one.links if one else _told(seed, id)[1]
+
+
+def _told(seed: int, id: int) -> tuple[list[str], tuple[int, ...]]:
+    """The parts of a description, and the works that they link to."""
     dice = Dice(seed, "description", id)
     if dice.chance(0.2):
-        return ""
+        return [], ()
     other, site = (
         max(1, id - dice.between(1, 900)),
         f"http://{dice.pick(('blog', 'www'))}.example/{dice.hex(6)}?a=1&b=2",
@@ -125,8 +134,9 @@ def description(seed: int, id: int) -> str:
         f"pixiv #{other}",
         '<strong><a href="https://twitter.com/nobody_example" target="_blank">twitter/nobody_example</a></strong>',
     )
-    parts = dice.some(SENTENCES, dice.between(1, 3)) + dice.some(links, dice.pick((0, 1, 1, 2)))
-    return "<br />".join(parts)
+    sentences, drawn = dice.some(SENTENCES, dice.between(1, 3)), dice.some(links, dice.pick((0, 1, 1, 2)))
+    works = (links[1], links[2], links[4], links[5], links[6])
+    return sentences + drawn, (other,) if any(link in works for link in drawn) else ()
 
 
 def user_name(user_id: int) -> str:

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from crawler.origin.dice import Dice
 from crawler.origin.draw_pages import Page, colored_pages, painted, sketch_pages
 from crawler.origin.paint import encoded
-from crawler.origin.work import Mix, OriginPage, OriginWork, make_work
+from crawler.origin.work import Mix, OriginPage, OriginWork, make_work, user_of
 
 SKETCHES, COLORED, ROOM, COUNT = 120_000_000, 130_000_000, 8, 100_000
 Role = Literal["sketch", "colored", "homage", "own"]
@@ -150,7 +150,7 @@ def family_work(seed: int, mix: Mix, id: int) -> OriginWork | None:
     if oddity in ("broken", "lost"):
         pages[0] = replace(pages[0], broken=404, lost=oddity == "lost")
     own = dice.some(TAGS_SKETCH, 2) if one.role == "sketch" else dice.some(TAGS_COLORED, 1)
-    artist = Dice(seed, "family artist", one.family).between(11, 4000) * 7919
+    artist = user_of(seed, SKETCHES + ROOM * one.family)
     tags = (*work.tags[: work.x_restrict > 0], *own, *dice.some(TAGS_OTHER, dice.between(0, 2)))
     same = one.role == "sketch" or dice.chance(0.06)
     titles = (work.title, "塗ってみた", "【塗ってみた】", "塗らせていただきました")
@@ -196,7 +196,7 @@ def description(seed: int, id: int) -> str | None:
         parts = [dice.pick(("線画です。ご自由に塗ってください。", "Free line art, please color it!", "らくがき")), ""]
         parts += [f"塗っていただきました！ {text}" for text in links]
     elif one.role == "own":
-        artist = Dice(seed, "family artist", one.family).between(11, 4000) * 7919
+        artist = user_of(seed, SKETCHES + ROOM * one.family)
         parts = [
             f'<strong><a href="https://www.pixiv.net/users/{artist}">user/{artist}</a></strong>さんに影響を受けました。'
         ]

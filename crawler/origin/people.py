@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable, Mapping
 from urllib.parse import parse_qs
 
+from crawler.origin import families
 from crawler.origin.body import Json, envelope
 from crawler.origin.dice import Dice
 from crawler.origin.listing import extra, row, zones
@@ -35,23 +36,28 @@ def is_user(uid: int) -> bool:
     return 0 < uid < READERS or any(crowd.first <= uid < crowd.first + crowd.users for crowd in CROWDS)
 
 
-def works_of(seed: int, mix: Mix, uid: int) -> list[int]:
-    """The ids of all living works of a user, newest first; empty for one who has left."""
-    found: list[int] = []
+def works_of(seed: int, mix: Mix, uid: int, work: Callable[[int], OriginWork]) -> list[OriginWork]:
+    """All living works of a user, newest first; none for one who has left."""
+    found: set[int] = set()
     for remainder, crowd in enumerate(CROWDS):
         if not crowd.first <= uid < crowd.first + crowd.users:
             continue
         lowest = (uid - crowd.first - crowd_shift(seed, crowd)) % crowd.users
         ids = range(lowest * len(CROWDS) + remainder, LAST, crowd.users * len(CROWDS))
-        found += [id for id in ids if id > 0 and glance(seed, mix, id) >= 0]
-    return found[::-1]
+        found.update(id for id in ids if id > 0 and glance(seed, mix, id) >= 0)
+        for id in ids:  # who drew a family's lines may have coloured them too, and others' works there are not theirs
+            one = families.member(seed, id)
+            if one:
+                found.update(other.id for other in families.family(seed, one.family))
+    works = (work(id) for id in sorted(found, reverse=True))
+    return [one for one in works if one.alive and one.user_id == uid]
 
 
 def profile(seed: int, mix: Mix, uid: int, work: Callable[[int], OriginWork]) -> bytes | None:
     """The JSON of all works of a user, R-18 ones included; None: no such user."""
     if not is_user(uid):
         return None
-    works = [work(id) for id in works_of(seed, mix, uid)]
+    works = works_of(seed, mix, uid, work)
     manga = {str(work.id): None for work in works if work.kind == "manga"}
     illusts = {str(work.id): None for work in works if work.kind != "manga"}
     public = {"illust": bookmarked(seed, uid, hidden=False).count, "novel": 0}
@@ -81,6 +87,12 @@ def bookmark_at(seed: int, mix: Mix, strand: Strand, place: int) -> int:
     if Dice(seed, strand.key, "left out", place).chance(0.015):
         return 0
     return strand.member(seed, mix, (dice.word() + place * step) % strand.count)
+
+
+def readable(seed: int, mix: Mix, uid: int, *, hidden: bool) -> list[int]:
+    """All ids in a user's list of bookmarks, as it has them, dead ones included."""
+    strand = bookmarked(seed, uid, hidden=hidden)
+    return [id for place in range(strand.count) if (id := bookmark_at(seed, mix, strand, place))]
 
 
 def bookmarks(

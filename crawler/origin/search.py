@@ -22,7 +22,7 @@ from urllib.parse import parse_qs, quote, unquote
 from crawler.origin.body import Json, dump
 from crawler.origin.listing import Listing, extra, row, zones
 from crawler.origin.strands import Shelf
-from crawler.origin.tags import LAST, Soil, shelf, stem_of
+from crawler.origin.tags import LAST, Soil, is_loose, shelf, stem_of
 from crawler.origin.work import OriginWork, first_of
 
 T = TypeVar("T")
@@ -143,7 +143,7 @@ class Searches:
         return self._totals[key]
 
     def _row(self, query: Query, id: int, session: bool) -> Json:
-        also = (query.word,) if query.exact else (query.word + "系",)
+        also = (query.word + "系",) if not query.exact and is_loose(id) else (query.word,)
         return row(self._work(id), session=session, also=also)
 
 

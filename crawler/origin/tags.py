@@ -3,7 +3,8 @@
 A tag is a stem and, if it names one, a number: "猫500users入り" holds the popular part of "猫", and within it lies
 "猫1000users入り". One stem in twelve holds nothing, one in 120 so much that its "500users入り" exceeds 60,000 works;
 one in two has had days on which more was uploaded than in a usual month; and the stems of one bucket of 64 have some
-works in common. What a tag holds by partial match is what it holds by exact match and some more.
+works in common. The tags of colourings hold works of families instead. By partial match a tag holds what it holds by
+exact match and some more.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
+from crawler.origin import families
 from crawler.origin.dice import Dice
 from crawler.origin.strands import Shelf, Strand
 from crawler.origin.work import Mix, first_of, moment_of
@@ -25,6 +27,8 @@ _POPULAR = re.compile(r"(\d{1,9})users入り")
 _STEP = 128
 """Odd ids are for the crowded days; even ones have a place in `_STEP` for every strand that a shelf may have."""
 _PEAK_LEVEL = 3
+_LOOSE = 4
+_COLORED = frozenset(tag[0] for tag in families.TAGS_COLORED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +52,19 @@ def shelf(soil: Soil, tag: str, *, exact: bool, mode: str, fresh: int = 0) -> Sh
     The more there are of those, the fewer change: what was there stays, and they are newer than all else.
     """
     stem, floor = stem_of(tag)
+    if tag in _COLORED:
+        return Shelf(soil.seed, soil.mix, [_families(soil)] if mode != "r18" else [])
     strands = [
         strand
         for strand in (*_family(soil, stem), *_shared(soil, stem), *_fresh(soil.seed, stem, fresh))
         if LEVELS[strand.level] >= floor and not (exact and strand.loose) and mode in ("all", strand.want)
     ]
     return Shelf(soil.seed, soil.mix, strands)
+
+
+def is_loose(id: int) -> bool:
+    """Whether a work is in lists of its tags by partial match only."""
+    return id < LAST and id % 2 == 0 and id % _STEP // 2 % 6 >= _LOOSE
 
 
 def members(soil: Soil, tag: str, *, exact: bool, mode: str, fresh: int = 0) -> Iterator[int]:
@@ -74,6 +85,12 @@ def size_of(seed: int, stem: str) -> int:
     return min(60_000, int(40 * (1 - spread) ** -0.9))
 
 
+def _families(soil: Soil) -> Strand:
+    """Colourings with links to line drawings, one of eight families: what `crawler pairs` looks for."""
+    count = min(int(1500 * soil.scale), families.COUNT // 8)
+    return Strand("families", families.COLORED, 8 * families.ROOM, count, families.ROOM)
+
+
 def _family(soil: Soil, stem: str) -> Iterable[Strand]:
     """The strands that are the stem's alone."""
     size = size_of(soil.seed, stem) * soil.scale
@@ -84,7 +101,7 @@ def _family(soil: Soil, stem: str) -> Iterable[Strand]:
     for level in range(len(LEVELS)):
         count = size * _share(level)
         yield from _rated(soil.mix, f"own {stem}", born, level, (count, 0), dice)
-        yield from _rated(soil.mix, f"loose {stem}", born, level, (count * 0.15, 4), dice)
+        yield from _rated(soil.mix, f"loose {stem}", born, level, (count * 0.15, _LOOSE), dice)
     if dice.chance(0.5) and size >= 200:
         yield from _peaks(soil.mix, dice, stem, born, int(size))
 
@@ -119,7 +136,7 @@ def _rated(mix: Mix, key: str, born: int, level: int, size: tuple[float, int], d
         count = min(int(whole * share + dice.unit()), (LAST - born) // 1024) if share > 0 else 0
         width = (LAST - born) // max(1, count) // _STEP * _STEP
         offset = 2 * (level * 6 + kind + place)
-        yield Strand(f"{key} {want}", born, width, count, _STEP, offset, want, level, loose=kind == 4)
+        yield Strand(f"{key} {want}", born, width, count, _STEP, offset, want, level, loose=kind == _LOOSE)
 
 
 def _peaks(mix: Mix, dice: Dice, stem: str, born: int, size: int) -> Iterable[Strand]:

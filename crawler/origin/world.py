@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
-from crawler.origin import body, families
+from crawler.origin import body, families, people
 from crawler.origin.dice import Dice
 from crawler.origin.links import (
     IMAGES,
@@ -196,6 +196,19 @@ class World:
         last = date.fromisoformat(until) if until else date.max
         ids = members(self._soil, tag, exact=match == "exact", mode=mode, fresh=fresh)
         return frozenset(id for id in ids if not (since or until) or first <= moment_of(id).date() <= last)
+
+    def expected_user(self, uid: int) -> frozenset[int]:
+        """The ids of all works of a user that live."""
+        return frozenset(work.id for work in people.works_of(self.seed, self.mix, uid, self.work))
+
+    def expected_bookmarks(self, uid: int, *, hidden: bool = False, session: bool = True) -> list[int]:
+        """The ids that a user's bookmarks show, in their order: those not masked for the session."""
+        ids = people.readable(self.seed, self.mix, uid, hidden=hidden)
+        return [id for id in ids if (work := self.work(id)).alive and (session or not work.x_restrict)]
+
+    def expected_links(self, id: int) -> tuple[int, ...]:
+        """The works that the description of `id` links to, in whatever form; of dead ones nothing can be read."""
+        return body.linked(self.seed, id) if self.work(id).alive else ()
 
     def expected_url(self, url: str) -> Expected:
         """What a correct crawler ends with for a plain URL; the id is the first 16 hex digits of its SHA-256."""
