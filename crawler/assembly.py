@@ -30,12 +30,14 @@ class Wishes:
     """What a run is told beside its settings.
 
     `recheck`: works to ask again. `counted` hears of the counting pass and how many works there are to do, before the
-    first request. `disk`: a simulation brings its own.
+    first request. `disk`: a simulation brings its own. `waits`: a spent daily budget is waited out;
+    else it ends the run.
     """
 
     recheck: Recheck | None = None
     counted: Callable[[Census, int], None] = lambda census, new: None
     disk: Disk | None = None
+    waits: bool = True
 
 
 def build_run(settings: Settings, session: str, wishes: Wishes | None = None) -> Run:
@@ -56,6 +58,7 @@ def build_run(settings: Settings, session: str, wishes: Wishes | None = None) ->
         quality=settings.site.quality if settings.site.name == "pixiv" else "original",
         digest=settings_digest(settings),
         recheck=wishes.recheck,
+        waits=wishes.waits,
     )
     return Run(rooms, site, source, describe_url, wishes.counted, wishes.disk or build_disk(settings))
 

@@ -37,11 +37,6 @@ def judge(name: str, value: Any) -> Verdict | None:
 def refusals(settings: Settings) -> dict[str, str]:
     """Complaints by key about settings that parse but are not obeyed by this version."""
     wrong: dict[str, str] = {}
-    unbuilt = "not available in this version: leave it at 0"
-    if settings.limits.daily.requests:
-        wrong["limits.daily.requests"] = unbuilt
-    if settings.limits.daily.gb:
-        wrong["limits.daily.gb"] = unbuilt
     if settings.output.dir.startswith("s3://"):
         wrong["output.dir"] = "object stores are not available in this version: name a folder"
     return wrong

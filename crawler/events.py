@@ -124,6 +124,25 @@ class Throttled:
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """What a host was, or may have been, asked for in the five minutes from `since` on (UTC ISO 8601), by this log.
+
+    Written before it is spent and only where limits.daily has a budget (`budget_*`, of any 24 h; 0: none), so that
+    it is never less than what was. Of a log, a host and a `since` the last line counts; those of many logs add up.
+    `bytes` are of bodies, as received. `until` (UTC ISO 8601): the budget is spent, and the host is left alone so long.
+    """
+
+    event: ClassVar[str] = "spent"
+    host: str
+    since: str
+    requests: int
+    bytes: int
+    budget_requests: int
+    budget_bytes: int
+    until: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     """A run ended. `totals` has at least listed, done, gone, failed, pending, images, bytes."""
 
@@ -132,7 +151,7 @@ class Closed:
     totals: Mapping[str, Any]
 
 
-Event = Opened | Listed | Described | Stored | Gone | Failed | Voided | Throttled | Closed
+Event = Opened | Listed | Described | Stored | Gone | Failed | Voided | Throttled | Spent | Closed
 
 
 def _image_out(image: Image) -> dict[str, Any]:
@@ -181,7 +200,7 @@ def _plain(cls: type[Any]) -> Callable[[Mapping[str, Any]], Any]:
 _READERS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     "described": lambda raw: Described(raw["id"], images_in(raw["images"]), raw["work"]),
     "voided": lambda raw: Voided(raw["line"]["log"], raw["line"]["seq"], raw["reason"], raw.get("id")),
-    **{cls.event: _plain(cls) for cls in (Opened, Listed, Stored, Gone, Failed, Throttled, Closed)},
+    **{cls.event: _plain(cls) for cls in (Opened, Listed, Stored, Gone, Failed, Throttled, Spent, Closed)},
 }
 
 

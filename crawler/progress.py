@@ -6,12 +6,12 @@ import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from crawler.events import Event
-from crawler.fetch.exchange import HostState
-from crawler.words import Range, clock, per_second, plural, tell
+from crawler.fetch.exchange import Day, HostState
+from crawler.words import Range, clean, clock, on_the_day, per_second, plural, tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,18 @@ class Snapshot:
     stopping: str = ""
 
 
+def day_fields(day: Day, t: float) -> dict[str, Any]:
+    """A host's daily budget as `hosts[HOST].daily` holds it; `until`: UTC ISO 8601, null while some is left."""
+    until = datetime.fromtimestamp(math.ceil(t + day.wait_s), UTC).isoformat().replace("+00:00", "Z")
+    return {
+        "requests": day.requests,
+        "requests_budget": day.requests_budget,
+        "bytes": day.bytes,
+        "bytes_budget": day.bytes_budget,
+        "until": until if day.wait_s > 0 else None,
+    }
+
+
 def status_fields(now: Snapshot) -> dict[str, Any]:
     """What status.json and `status --json` hold in common (design.md 1.1): plain values, JSON-ready."""
     return {
@@ -86,6 +98,7 @@ def status_fields(now: Snapshot) -> dict[str, Any]:
                 "bytes": h.bytes,
                 "refused": h.refused,
             }
+            | ({} if h.daily is None else {"daily": day_fields(h.daily, now.t)})
             for h in now.hosts
         },
     }
@@ -234,6 +247,11 @@ def bottleneck(now: Snapshot, zone: tzinfo | None = None) -> str:
     if blocked:
         worst = max(blocked, key=lambda h: (h.lane == "api", h.blocked_s))
         return f"{_LANES[worst.lane]} blocked {_until(now.t, worst.blocked_s, zone)}"
+    spent = [h for h in now.hosts if h.daily is not None and h.daily.wait_s >= 1]
+    if spent:
+        worst = max(spent, key=lambda h: (h.waiting > 0, h.daily.wait_s if h.daily else 0.0))
+        until = now.t + (worst.daily.wait_s if worst.daily else 0.0)
+        return f"daily budget of {clean(worst.host)} spent until {on_the_day(until, zone)}"
     if now.in_flight <= 0 or not now.hosts:
         return "starting"
     return _busiest(now.hosts)

@@ -27,6 +27,12 @@ class Blocked(Stop):
     code, reason = 6, "blocked"
 
 
+class DaySpent(Stop):
+    """A daily budget is spent, and the user did not want to wait."""
+
+    code, reason = 6, "daily_budget"
+
+
 class StorageFailed(Stop):
     """A write, fsync or rename failed, or there is too little room. Never retried in this process."""
 

@@ -17,6 +17,7 @@ from crawler.events import (
     Gone,
     Listed,
     Opened,
+    Spent,
     Stored,
     Throttled,
     Voided,
@@ -110,6 +111,14 @@ def between(left: Range | None) -> str:
     return f"{long:g} {unit}" if short == long else f"{short:g} to {long:g} {unit}"
 
 
+def by_lane(api: Range | None, images: Range | None) -> str:
+    """The time left of each lane, `API 2 to 3 d, images 5 to 7 h`; nothing where only one has any left, or nobody
+    knows."""
+    if api is None or images is None or api[1] < 1 or images[1] < 1:
+        return ""
+    return f"API {between(api)}, images {between(images)}"
+
+
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60))
 
 
@@ -130,6 +139,18 @@ def share(part: int, whole: int) -> str:
 def clock(t: float, zone: tzinfo | None = None) -> str:
     """HH:MM:SS of UTC seconds `t` in `zone`, by default the machine's own."""
     return datetime.fromtimestamp(t, UTC).astimezone(zone).strftime("%H:%M:%S")
+
+
+def on_the_day(t: float, zone: tzinfo | None = None) -> str:
+    """2026-11-23 13:45 of UTC seconds `t` in `zone`, by default the machine's own. A begun minute is a whole one."""
+    return datetime.fromtimestamp(60 * math.ceil(t / 60), UTC).astimezone(zone).strftime("%Y-%m-%d %H:%M")
+
+
+def of_budgets(requests: int, most_requests: int, n: int, most_bytes: int) -> str:
+    """What was spent of budgets (0: none): `500 of 500 requests, 1.20 GB of 2.00 GB`."""
+    asked = f"{count(requests)} of {plural(most_requests, 'request')}" if most_requests else ""
+    came = f"{size(n)} of {size(most_bytes)}" if most_bytes else ""
+    return ", ".join(filter(None, (asked, came))) or "no budget"
 
 
 def words(reason: str) -> str:
@@ -162,6 +183,8 @@ def tell(event: Event, zone: tzinfo | None = None) -> tuple[str, str]:
             return id, f"line {event.seq} of log {clean(event.log)} no longer holds: {words(event.reason)}"
         case Throttled():
             return "", f"{clean(event.host)}  {_throttled(event, zone)}"
+        case Spent():
+            return "", f"{clean(event.host)}  {_spent(event, zone)}"
         case Closed():
             return "", _closed(event)
 
@@ -201,13 +224,83 @@ def _failed(event: Failed) -> str:
     return f"{what}{words(event.reason)}{status}{tries}, {end}{detail}"
 
 
+_REFUSALS = {
+    "rate_limited": "too many requests",
+    "unavailable": "unavailable",
+    "connect": "connections are refused",
+    "connect_timeout": "connecting takes too long",
+}
+
+
 def _throttled(event: Throttled, zone: tzinfo | None) -> str:
-    pace = "no limit" if event.rate <= 0 else f"now {per_second(event.rate)}"
-    why = f", {words(event.reason)}" if event.reason else ""
+    """What a limiter says, for each reason that rules.rate and rules.learning give."""
+    pace = "no limit" if event.rate <= 0 else per_second(event.rate)
     if event.until:
         t = seconds_of(event.until)
-        return f"waits until {clean(event.until) if t is None else clock(t, zone)}, then {per_second(event.rate)}{why}"
-    return f"{pace}{why}"
+        end = clean(event.until) if t is None else clock(t, zone)
+        return f"blocked until {end}, then {pace}{_known(event, zone)}: {_why(event.reason)}"
+    match event.reason:
+        case "resumed" if event.limit > 0:
+            return f"answers again, now {pace}{_known(event, zone)}"
+        case "resumed":
+            return f"answers again, now {pace}{_next(event, zone)}"
+        case "recovered":
+            return f"back at {pace}"
+        case "limit_gone":
+            return f"the limit is gone, climbing back from {pace}"
+        case "reloaded":
+            return f"limits read again, now {pace}{_known(event, zone)}"
+        case "":
+            return f"now {pace}"
+        case reason if reason.partition(" ")[0] in _REFUSALS:
+            return f"slowed to {pace}: {_why(reason)}"
+        case reason:
+            return f"now {pace}, {words(reason)}"
+
+
+def limiter_words(event: Throttled) -> str:
+    """What goes behind a host's rate: `, limit near 0.8/s learnt`, `, too many requests (429)`."""
+    known = _known(event, None)
+    quiet = event.reason in ("", "recovered", "limit_gone", "reloaded")
+    if known or quiet:
+        return known
+    return _next(event, None) if event.reason == "resumed" else f", {_why(event.reason)}"
+
+
+def _next(event: Throttled, zone: tzinfo | None) -> str:
+    """What a rate that was lowered does next, where no limit is known."""
+    t = seconds_of(event.again) if event.again else None
+    return "" if event.rate <= 0 else ", climbing back" if t is None else f", stays so until {clock(t, zone)[:5]}"
+
+
+def _known(event: Throttled, zone: tzinfo | None) -> str:
+    """What was learnt of the host's own limit."""
+    if event.limit <= 0:
+        return ""
+    t = seconds_of(event.again) if event.again else None
+    return f", limit near {per_second(event.limit)} learnt" + ("" if t is None else f", more from {clock(t, zone)[:5]}")
+
+
+def _why(reason: str) -> str:
+    """`rate_limited 429` -> `too many requests (429)`."""
+    name, _, status = reason.partition(" ")
+    said = _REFUSALS.get(name)
+    return words(reason) if said is None else said + (f" ({clean(status)})" if status else "")
+
+
+def _spent(event: Spent, zone: tzinfo | None) -> str:
+    most = (
+        plural(event.budget_requests, "request") if event.budget_requests else "",
+        size(event.budget_bytes) if event.budget_bytes else "",
+    )
+    day = " and ".join(filter(None, most))
+    budget = f"the daily budget of {day}" if day else "no daily budget"
+    if event.until:
+        t = seconds_of(event.until)
+        return f"{budget} is spent, waits until {clean(event.until) if t is None else on_the_day(t, zone)}"
+    t = seconds_of(event.since)
+    since = clean(event.since) if t is None else clock(t, zone)[:5]
+    return f"{plural(event.requests, 'request')} at most and {size(event.bytes)} in the 5 min from {since}, {budget}"
 
 
 def _closed(event: Closed) -> str:

@@ -25,9 +25,12 @@ WORK_PAGE = "https://www.pixiv.net/artworks/{id}"
 """Where people look at a work."""
 
 
-def prepare(loaded: Loaded, talk: Talk, attendants: list[Attendant], recheck: Recheck | None = None) -> Crawl:
-    """The crawl that the settings describe, watched by `attendants`. Raises ConfigError."""
-    return Crawl(build_run(loaded.settings, loaded.session, Wishes(recheck, talk.counted)), attendants)
+def prepare(
+    loaded: Loaded, talk: Talk, attendants: list[Attendant], recheck: Recheck | None = None, *, waits: bool = True
+) -> Crawl:
+    """The crawl that the settings describe, watched by `attendants`. `waits`: see Wishes. Raises ConfigError."""
+    wishes = Wishes(recheck, talk.counted, waits=waits)
+    return Crawl(build_run(loaded.settings, loaded.session, wishes), attendants)
 
 
 def open_page(loaded: Loaded, talk: Talk) -> Page:

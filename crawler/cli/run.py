@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `run`."""
     add_setting_flags(parser)
     add_recheck_flags(parser)
+    parser.add_argument("--no-wait", action="store_true", help="end with code 6 when a daily budget is spent")
     parser.add_argument("--dry-run", action="store_true", help="say what would run, ask nothing (= crawler plan)")
 
 
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     def again() -> Loaded:
         return load(Path(args.config) if args.config else None, flag_values(args), os.environ)
 
-    return execute(again(), Talk(quiet=args.quiet), args.config or "CONFIG", recheck, again)
+    return execute(again(), Talk(quiet=args.quiet), args.config or "CONFIG", recheck, again, waits=not args.no_wait)
 
 
 def execute(
@@ -49,9 +50,11 @@ def execute(
     config: str,
     recheck: Recheck | None = None,
     again: Callable[[], Loaded] | None = None,
+    *,
+    waits: bool = True,
 ) -> int:
     """Run with a display as configured, then say how it ended; the exit code. `config` is what `run` was given,
-    `again` reads the settings anew (SIGHUP)."""
+    `again` reads the settings anew (SIGHUP), `waits`: a spent daily budget is waited out."""
     from crawler.cli.assembly import conduct, open_page, prepare
     from crawler.engine.run import Attendant, Pull
     from crawler.watch.show import watch
@@ -73,7 +76,7 @@ def execute(
     attendants: list[Attendant] = [status] if talk.quiet else [screen, status]
     if ui.page_port:
         attendants.append(open_page(loaded, talk).attend)
-    outcome = conduct(prepare(loaded, talk, attendants, recheck), talk, again)
+    outcome = conduct(prepare(loaded, talk, attendants, recheck, waits=waits), talk, again)
     if isinstance(outcome, int):
         talk.warn("Stopped at once; what was in flight is fetched again by the next run.")
         return outcome

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from crawler.watch.follow import Piece
     from crawler.watch.lines import Filter
 
-EVENTS = ("opened", "listed", "described", "stored", "gone", "failed", "voided", "throttled", "closed")
+EVENTS = ("opened", "listed", "described", "stored", "gone", "failed", "voided", "throttled", "spent", "closed")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from crawler.engine.work import Counters
-from crawler.events import Closed, Described, Event, Stored
+from crawler.events import Closed, Described, Event, Spent, Stored
 from crawler.fetch.door import Door
 from crawler.log.writer import Log
 from crawler.progress import Snapshot, note
@@ -57,6 +57,8 @@ class Books:
         """Write a line, and keep it for the screen. Raises StorageFailed."""
         assert self.log is not None
         self.log.note(event)
+        if isinstance(event, Spent) and event.until is None:
+            return  # bookkeeping: the hosts' own state shows it
         (self._said if isinstance(event, Described | Stored) else self._troubles).append((time.time(), event))
 
     def totals(self, *, fresh: bool = False) -> Totals:

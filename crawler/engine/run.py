@@ -13,12 +13,14 @@ from typing import Any
 from crawler import __version__
 from crawler.disk import THREADS, Disk
 from crawler.engine.books import Books, Outcome, Pull
+from crawler.engine.days import daily_of, day_spent
 from crawler.engine.follower import Follower
 from crawler.engine.recheck import Again, Recheck
 from crawler.engine.settings import LimitsSettings
 from crawler.engine.work import Tools, crawl
 from crawler.events import Opened, Throttled
 from crawler.fetch.door import Door
+from crawler.fetch.exchange import Day
 from crawler.fetch.memory import Room
 from crawler.fetch.settings import HostLimits, NetworkSettings
 from crawler.log.files import LOG
@@ -34,7 +36,7 @@ from crawler.sinks.sink import Sink
 from crawler.sites.site import Site
 from crawler.sources.lines import SourceError
 from crawler.sources.source import Census, Item, Source
-from crawler.stop import Draining, Gate, Stop, StorageFailed
+from crawler.stop import DaySpent, Draining, Gate, Stop, StorageFailed
 
 LOG_FORMAT = 1
 ROOM_EVERY_S = 0.25
@@ -56,6 +58,8 @@ class Rooms:
     quality: str
     digest: str
     recheck: Recheck | None = None
+    waits: bool = True
+    """Whether a spent daily budget is waited out; else it ends the run."""
 
 
 class Run:
@@ -123,7 +127,7 @@ class Run:
         self._rooms = replace(self._rooms, limits=limits)
         self._slots.resize(limits.works)
         if self._books.door is not None:
-            self._books.door.reload(lanes_of(limits), limits.memory_mb)
+            self._books.door.reload(lanes_of(limits), limits.memory_mb, limits.daily.budget)
             for host in self._books.door.hosts():
                 self._books.note(Throttled(host.host, host.rate, None, "reloaded"))
 
@@ -194,6 +198,7 @@ class Run:
             self._gate,
             on_throttle=books.note,
             known=log.state.throttled,
+            daily=daily_of(log, self._rooms.limits.daily.budget, books.note, self._day_spent),
         )
         try:
             async with door, asyncio.TaskGroup() as group:
@@ -221,6 +226,7 @@ class Run:
                 while self._works:
                     await asyncio.wait(self._works)
                 books.phase = "closing"
+                door.settle()
                 await log.commit()
                 books.totals(fresh=True)
                 for helper in helpers:
@@ -298,6 +304,10 @@ class Run:
                     "command again: it goes on where it stopped."
                 )
             )
+
+    def _day_spent(self, host: str, day: Day, until: float) -> None:
+        if not self._rooms.waits:
+            self._stop(DaySpent(day_spent(host, day, until)))
 
     def _stop(self, stop: Stop) -> None:
         self.drain(stop.reason, stop.code, str(stop))

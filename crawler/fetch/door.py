@@ -16,6 +16,7 @@ from yarl import URL
 
 from crawler.events import Throttled
 from crawler.fetch.client import Client, host_key, origin_of, parse_url
+from crawler.fetch.daily import Daily, Turn
 from crawler.fetch.exchange import Exchange, Had, HostState, Request
 from crawler.fetch.hosts import Host, Hosts, OnThrottle, utc
 from crawler.fetch.memory import Room
@@ -23,6 +24,7 @@ from crawler.fetch.reply import Reply
 from crawler.fetch.robots import Robots
 from crawler.fetch.settings import HostLimits, NetworkSettings
 from crawler.model import Failure, Kind, Lane
+from crawler.rules.budget import Budget
 from crawler.rules.retry import (
     BREAKER,
     CONFIRMED,
@@ -58,9 +60,10 @@ class Door:
         on_throttle: OnThrottle | None = None,
         now: Callable[[], float] = utc,
         known: Mapping[str, Throttled] | None = None,
+        daily: Daily | None = None,
     ) -> None:
-        """`now` (UTC seconds) is for what is told to people, and for `known`, what the limiters of earlier runs told
-        last, by host; decisions run on the loop's clock.
+        """`now` (UTC seconds) is for what is told to people, for `daily`, the budgets of 24 h, and for `known`, what
+        the limiters of earlier runs told last, by host; all else runs on the loop's clock.
 
         Raises client.BadNetwork when `network.ca_file` cannot be used.
         """
@@ -68,7 +71,7 @@ class Door:
         self._retry = retry
         self._gate = gate
         self._client = Client(network)
-        self._hosts = Hosts(lanes, retry, gate, on_throttle, now, known)
+        self._hosts = Hosts(lanes, retry, gate, on_throttle, now=now, known=known, daily=daily)
         self._memory = Room(int(memory_mb * 1e6), gate)
         self._robots = Robots(self._ask_robots, retry, gate, obey=network.robots == "obey")
         self.requests = 0
@@ -89,14 +92,19 @@ class Door:
         """Frozen looks at the hosts used last (at most 100), by name."""
         return self._hosts.states()
 
-    def reload(self, lanes: Mapping[Lane, HostLimits], memory_mb: float) -> None:
-        """New limits for all hosts from now on; starts with nothing saved up, blocks stand."""
+    def reload(self, lanes: Mapping[Lane, HostLimits], memory_mb: float, daily: Budget | None = None) -> None:
+        """New limits for all hosts from now on; starts with nothing saved up, blocks stand, what was spent counts."""
         self._hosts.reload(lanes)
+        self._hosts.reload_daily(daily or Budget())
         self._memory.resize(int(memory_mb * 1e6))
 
+    def settle(self) -> None:
+        """Write down what was really spent of daily budgets. Raises StorageFailed."""
+        self._hosts.settle()
+
     async def get(self, exchange: Exchange) -> Had | Failure:
-        """Have it, or say why not: `attempts` and `permanent` are set. Raises Draining, Blocked, and what
-        the exchange raises."""
+        """Have it, or say why not: `attempts` and `permanent` are set. Raises Draining, Blocked, what the exchange
+        raises, and StorageFailed where a daily budget cannot be written down."""
         attempts = refusals = lasting = 0
         while True:
             self._gate.check()
@@ -153,7 +161,7 @@ class Door:
         """One request on the wire, politely: the next URL for a redirect."""
         headers = {**request.headers, **request.secret} if secret else request.headers
         host = self._hosts.host(host_key(url), request.lane)
-        held = await host.enter(self._memory, request.room_bytes)
+        turn = await host.enter(self._memory, request.room_bytes)
         try:
             if host.pace.blocks >= BREAKER:  # seen by somebody else while this one waited for its turn
                 raise Blocked(_blocked(host))
@@ -167,16 +175,17 @@ class Door:
                 return reply
             head_at = host.now()
             try:
-                outcome = await self._converse(exchange, reply, url)
+                outcome = await self._converse(exchange, reply, url, host, turn)
             finally:
                 host.answered(head_at - sent, reply.received)
+                host.daily.came(turn, reply.received)
                 reply.close()
             self._judge(host, outcome, reply.head.status, sent, again=again)
             if reply.head.status == 403 and host.denied(str(url)):
                 raise Blocked(_denied(host))
             return outcome
         finally:
-            host.leave(self._memory, held)
+            host.leave(self._memory, turn)
 
     def _judge(
         self, host: Host, outcome: Failure | URL | None, status: int | None, sent: float, *, again: bool = False
@@ -194,7 +203,9 @@ class Door:
             self._hosts.clean(host, sent)
             host.let_in()
 
-    async def _converse(self, exchange: Exchange, reply: Reply, url: URL) -> Failure | URL | None:
+    async def _converse(
+        self, exchange: Exchange, reply: Reply, url: URL, host: Host, turn: Turn
+    ) -> Failure | URL | None:
         """Read the reply, and let the exchange have it unless it is the door's own business."""
         head = reply.head
         if head.status in _REDIRECTS:
@@ -215,10 +226,13 @@ class Door:
             if after is None and "retry-after" in head.headers:
                 after = parse_retry_after(head.headers["retry-after"], head.headers.get("date"))
             return replace(failure, status=failure.status or head.status, retry_after_s=after)
+        await host.daily.announced(turn, head.length)
         if peeked:
             await exchange.feed(peeked)
         while True:
             piece = await reply.read()
+            host.daily.came(turn, reply.received)
+            await host.daily.keep_up()
             if isinstance(piece, Failure):
                 return piece
             if not piece:

@@ -55,9 +55,21 @@ class Had:
 
 
 @dataclass(frozen=True, slots=True)
+class Day:
+    """What a host was asked for in the last 24 h, of its budgets (0: none), and how long it is left alone for that."""
+
+    requests: int
+    requests_budget: int
+    bytes: int
+    bytes_budget: int
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class HostState:
     """A frozen look at one host's limiter. `rate` now and `budget` as configured, requests/s (0: unlimited);
-    `blocked_s` seconds still to wait out; `requests`, `bytes`, `refused` (429/503) since start."""
+    `blocked_s` seconds still to wait out; `requests`, `bytes`, `refused` (429/503) since start. `daily`: None without
+    limits.daily. `limit`: the host's own, as learnt from its refusals, requests/s (0: none is known)."""
 
     host: str
     lane: Lane
@@ -71,3 +83,5 @@ class HostState:
     refused: int
     latency_s: float | None
     reason: str
+    daily: Day | None = None
+    limit: float = 0.0

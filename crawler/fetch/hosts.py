@@ -6,13 +6,16 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from crawler.events import Throttled
+from crawler.fetch.daily import Account, Daily, Turn
 from crawler.fetch.exchange import HostState
 from crawler.fetch.memory import Room
 from crawler.fetch.settings import HostLimits
 from crawler.model import Failure, Kind, Lane
+from crawler.rules.budget import Budget
 from crawler.rules.learning import Memory
 from crawler.rules.rate import Change, Pace
 from crawler.rules.retry import DENIED_MAX
@@ -38,33 +41,20 @@ def utc() -> float:
 
 
 class Host:
-    """One host. `enter` waits for a connection, the host's turn and room in memory, in this order; `leave` ends it.
+    """One host. `enter` waits for a connection, the host's turn (by the day's budget, then by the rate) and room in
+    memory, in this order; `leave` ends it.
 
     The turn comes last, as late as can be: what the server sees is when requests are sent, not when they were allowed.
     Only the head of the line waits for it, so a block or a new rate holds for everybody behind at once.
     """
 
-    def __init__(
-        self,
-        name: str,
-        lane: Lane,
-        limits: HostLimits,
-        retry: RetrySettings,
-        gate: Gate,
-        memory: Memory | None = None,
-    ) -> None:
+    def __init__(self, name: str, lane: Lane, limits: HostLimits, pace: Pace, daily: Account, gate: Gate) -> None:
         self.name = name
+        self.daily = daily
         self.lane: Lane = lane
         self._loop = asyncio.get_running_loop()
         self._gate = gate
-        self.pace = Pace(
-            limits.rate,
-            limits.burst,
-            self._loop.time(),
-            adaptive=limits.adaptive,
-            retry=retry,
-            memory=memory,
-        )
+        self.pace = pace
         self.slots = Room(limits.connections, gate)
         self._width = Width(limits.connections) if limits.adaptive and lane == "images" else None
         self._line = Room(1, gate)
@@ -87,32 +77,33 @@ class Host:
         """The loop's clock, which all of a host's times are on."""
         return self._loop.time()
 
-    async def enter(self, memory: Room, wanted: int) -> int:
-        """Wait until one request may be sent: the room held, for `leave`. Raises Draining."""
+    async def enter(self, memory: Room, wanted: int) -> Turn:
+        """Wait until one request may be sent: what it holds, for `leave`. Raises Draining, StorageFailed."""
         if self.slots.take_nowait(1) is None:
             await self.slots.take(1)
         try:
-            held = await self._turn(memory, wanted)
+            turn = await self._turn(memory, wanted)
         except BaseException:
             self.slots.give(1)
             raise
         self.in_flight += 1
         self.requests += 1
-        return held
+        return turn
 
     def heard(self) -> None:
         """The host said something, or the connection failed: whoever waits for the outcome of a probe may go on."""
         if self._probe is not None and not self._probe.done():
             self._probe.set_result(None)
 
-    def leave(self, memory: Room, held: int) -> None:
+    def leave(self, memory: Room, turn: Turn) -> None:
         """The exchange on the wire is over, well or not."""
         self.heard()
         self.in_flight -= 1
-        memory.give(held)
+        self.daily.end(turn)
+        memory.give(turn.memory)
         self.slots.give(1)
 
-    async def _turn(self, memory: Room, wanted: int) -> int:
+    async def _turn(self, memory: Room, wanted: int) -> Turn:
         entered = self._loop.time()
         if self._line.take_nowait(1) is None:
             await self._line.take(1)
@@ -124,6 +115,9 @@ class Host:
                     # A host that refused is asked by one at a time until it has answered something else.
                     await self._gate.turn(self._probe)
                     continue
+                if not self.daily.open():
+                    await self.daily.wait(self._gate)
+                    continue
                 now = self._loop.time()
                 ready = self.pace.ready
                 if ready > now:
@@ -133,13 +127,13 @@ class Host:
                 if held is None:
                     held = await memory.take(wanted)
                     now, ready = self._loop.time(), self.pace.ready
-                    if ready > now:  # blocked while we waited for room
+                    if ready > now or not self.daily.open():  # blocked while we waited for room
                         memory.give(held)
                         continue
                 self.pace.reserve(max(entered, ready, now - _LATE_S))
                 if self.pace.blocks:
                     self._probe = self._loop.create_future()
-                return held
+                return self.daily.take(held)
         finally:
             self._head_waits = 0
             self._line.give(1)
@@ -182,23 +176,29 @@ class Host:
             refused=self.refused,
             latency_s=self.latency_s,
             reason=self.reason,
+            daily=self.daily.day(),
+            limit=self.pace.memory(self._loop.time()).limit,
         )
 
 
 class Hosts:
     """All hosts of a run, each with the numbers of the lane that asked it first. Those long unused are forgotten."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what the door hands on
         self,
         lanes: Mapping[Lane, HostLimits],
         retry: RetrySettings,
         gate: Gate,
         on_throttle: OnThrottle | None = None,
+        *,
         now: Callable[[], float] = utc,
         known: Mapping[str, Throttled] | None = None,
+        daily: Daily | None = None,
     ) -> None:
-        """`known`: what the limiters told last in earlier runs, by host."""
+        """`known`: what the limiters told last in earlier runs, by host; `daily`: what was spent of budgets."""
         self._known = dict(known or {})
+        self._daily = daily or Daily()
+        self._accounts: dict[str, Account] = {}
         self._lanes = dict(lanes)
         self._retry = retry
         self._gate = gate
@@ -212,8 +212,19 @@ class Hosts:
         if host is None:
             self._forget()
             told = self._known.get(name)
-            memory = None if told is None else _memory(told, self._now())
-            host = self._hosts[name] = Host(name, lane, self._lanes[lane], self._retry, self._gate, memory)
+            limits = self._lanes[lane]
+            pace = Pace(
+                limits.rate,
+                limits.burst,
+                self._loop_time(),
+                adaptive=limits.adaptive,
+                retry=self._retry,
+                memory=None if told is None else _memory(told, self._now()),
+            )
+            account = self._accounts.get(name)
+            if account is None:
+                account = self._accounts[name] = Account(name, self._daily, self._now)
+            host = self._hosts[name] = Host(name, lane, limits, pace, account, self._gate)
         else:
             self._hosts.move_to_end(name)
         return host
@@ -243,6 +254,17 @@ class Hosts:
             limits = self._lanes[host.lane]
             host.pace.configure(limits.rate, limits.burst, self._loop_time(), adaptive=limits.adaptive)
             host.resize(limits)
+
+    def reload_daily(self, budget: Budget) -> None:
+        """Another budget of any 24 h for all hosts, from now on; what was spent so far counts."""
+        self._daily = replace(self._daily, budget=budget)
+        for account in self._accounts.values():
+            account.configure(budget)
+
+    def settle(self) -> None:
+        """The run is at its end: write down what was really spent."""
+        for account in self._accounts.values():
+            account.settle()
 
     def states(self) -> tuple[HostState, ...]:
         """The hosts used last, at most 100 of them, by name."""
@@ -278,6 +300,8 @@ class Hosts:
         # Forgetting is safe: a host that comes back starts with nothing saved up, and with what it last told.
         for name in [name for name, host in self._hosts.items() if host.idle][: _HOSTS_MAX // 2]:
             del self._hosts[name]
+        for name in [name for name, account in self._accounts.items() if name not in self._hosts and account.idle]:
+            self._accounts.pop(name).settle()
 
     def _loop_time(self) -> float:
         return asyncio.get_running_loop().time()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import Field, field_validator
 
 from crawler.model import Section
 from crawler.rules.addresses import endpoint, networks
+from crawler.rules.budget import Budget
 
 
 class HostLimits(Section):
@@ -22,10 +24,15 @@ class HostLimits(Section):
 
 
 class DailyLimits(Section):
-    """Budgets over a rolling 24 h, remembered across restarts; 0 = none."""
+    """Budgets of each host over a rolling 24 h, remembered across restarts; 0 = none."""
 
-    requests: int = Field(default=0, ge=0, description="requests in any 24 h; 0 = no limit")
-    gb: float = Field(default=0, ge=0, description="gigabytes in any 24 h; 0 = no limit")
+    requests: int = Field(default=0, ge=0, description="requests to each host in any 24 h; 0 = no limit")
+    gb: float = Field(default=0, ge=0, description="gigabytes from each host in any 24 h; 0 = no limit")
+
+    @property
+    def budget(self) -> Budget:
+        """The same in requests and bytes; however little is allowed, it is a limit."""
+        return Budget(self.requests, math.ceil(self.gb * 1e9))
 
 
 class NetworkSettings(Section):

@@ -9,8 +9,9 @@ from typing import Any, cast
 import orjson
 from pyroaring import BitMap64
 
-from crawler.events import Closed, Failed, Throttled
+from crawler.events import Closed, Failed, Spent, Throttled
 from crawler.model import Image, WorkId
+from crawler.rules.spending import Row
 from crawler.rules.storable import storable
 from crawler.rules.unfinished import Fact, Had, Key, Lost, Moment, Seen
 
@@ -36,6 +37,8 @@ class Frozen:
     opened: tuple[Moment, Mapping[str, Any]] | None
     closed: tuple[Moment, Closed] | None
     throttled: dict[str, tuple[Moment, Throttled]]
+    spent: list[Row]
+    spent_last: dict[str, tuple[Moment, Spent]]
     failures: dict[Moment, Failed]
     first_t: str
     last_t: str
@@ -80,6 +83,8 @@ def unpack(data: bytes | memoryview) -> Frozen:
         None if opened is None else (_moment(opened[0]), opened[1]),
         None if closed is None else (_moment(closed[0]), Closed(**closed[1])),
         {host: (_moment(moment), Throttled(**event)) for host, (moment, event) in head["throttled"].items()},
+        [(host, log, start, seq, asked, size) for host, log, start, seq, asked, size in head["spent"]],
+        {host: (_moment(moment), Spent(**event)) for host, (moment, event) in head["spent_last"].items()},
         {_moment(moment): Failed(**event) for moment, event in head["failures"]},
         head["first_t"],
         head["last_t"],
@@ -99,6 +104,8 @@ def _parts(frozen: Frozen) -> Iterator[bytes]:
         head[name] = getattr(frozen, name)
     head["closed"] = None if frozen.closed is None else (frozen.closed[0], asdict(frozen.closed[1]))
     head["throttled"] = {host: (moment, asdict(event)) for host, (moment, event) in frozen.throttled.items()}
+    head["spent"] = frozen.spent
+    head["spent_last"] = {host: (moment, asdict(event)) for host, (moment, event) in frozen.spent_last.items()}
     head["failures"] = [(moment, asdict(event)) for moment, event in frozen.failures.items()]
     head["logs"], head["unfinished"] = logs, len(frozen.unfinished)
     yield _json(head)

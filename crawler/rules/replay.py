@@ -19,10 +19,11 @@ from typing import Any, TypeVar
 
 from pyroaring import BitMap64
 
-from crawler.events import Closed, Described, Failed, Gone, Line, Listed, Opened, Stored, Throttled, Voided
+from crawler.events import Closed, Described, Failed, Gone, Line, Listed, Opened, Spent, Stored, Throttled, Voided
 from crawler.model import Image, Page, WorkId, bit_of
 from crawler.rules.frozen import Frozen
 from crawler.rules.revision import REPLACED
+from crawler.rules.spending import Spending
 from crawler.rules.totals import Todo, Totals, keep_failure, latest, look_over
 from crawler.rules.unfinished import Fact, Had, Key, Lost, Moment, Seen, Unfinished
 
@@ -57,6 +58,7 @@ class State:
         self._opened: tuple[Moment, Mapping[str, Any]] | None = None
         self._closed: tuple[Moment, Closed] | None = None
         self._throttled: dict[str, tuple[Moment, Throttled]] = {}
+        self.spending = Spending()
         self._failures: dict[Moment, Failed] = {}
         self._changed = BitMap64()
         self._apart: WorkId | None = None
@@ -88,6 +90,8 @@ class State:
                 self._void((event.log, event.seq), event.id)
             case Throttled():
                 self._throttled[event.host] = _later(self._throttled.get(event.host), line, event)
+            case Spent():
+                self.spending.apply(line, event)
             case Closed():
                 self._closed = _later(self._closed, line, event)
             case Opened():
@@ -204,7 +208,7 @@ class State:
     def _list(self, event: Listed) -> None:
         try:
             ids = BitMap64.deserialize(base64.b64decode(event.ids, validate=True))
-        except (binascii.Error, ValueError):
+        except (binascii.Error, ValueError, IndexError):  # IndexError: no bytes at all
             return  # the list stays incomplete, and is then not used
         self._lists[event.digest] = self._lists.get(event.digest, BitMap64()) | ids
 
@@ -227,6 +231,8 @@ class State:
             self._opened,
             self._closed,
             dict(self._throttled),
+            self.spending.rows(),
+            self.spending.moments(),
             dict(latest(self._failures)),
             self.first_t,
             self.last_t,
@@ -246,6 +252,7 @@ class State:
         state._digests = set(frozen.digests)
         state._opened, state._closed = frozen.opened, frozen.closed
         state._throttled, state._failures = frozen.throttled, frozen.failures
+        state.spending = Spending.restored(frozen.spent, frozen.spent_last)
         state.first_t, state.last_t = frozen.first_t, frozen.last_t
         state._changed = frozen.changed
         return state

@@ -14,7 +14,7 @@ from crawler.progress import Note, Snapshot, Track
 from crawler.watch.history import Ring
 from crawler.watch.plain import Notes, fields
 from crawler.watch.wall import Thumb
-from crawler.words import between, clean, words
+from crawler.words import between, by_lane, clean, words
 
 _TROUBLES = 100
 _MOST_HOSTS = 12
@@ -46,7 +46,7 @@ class Board:
         self._fine.add(now)
         self._whole.add(now)
         for note in self._notes.fresh(now):
-            if note.event in ("failed", "throttled", "voided"):
+            if note.event in ("failed", "throttled", "spent", "voided"):
                 trouble = _trouble(note)
                 self._troubles.append(trouble)
                 self._new_troubles.append(trouble)
@@ -93,10 +93,12 @@ class Board:
         if now is None:
             return {}
         busiest = sorted(now.hosts, key=lambda host: -host.requests)[:_MOST_HOSTS]
+        left = self._track.lanes()
         return fields(now, self._track) | {
             "t": now.t,
             "directory": clean(now.directory),
-            "left": between(self._track.left()),
+            "left": between(left.whole),
+            "left_by_lane": by_lane(left.api, left.images),
             "stopping": words(now.stopping),
             "requests_per_s": round(self._track.minute.requests_s, 2),
             "reasons": [[words(r), n] for r, n in sorted(now.reasons.items(), key=lambda item: -item[1])],
@@ -157,9 +159,11 @@ def _host(host: HostState) -> dict[str, Any]:
         "in_flight": host.in_flight,
         "requests": host.requests,
         "refused": host.refused,
+        "limit": host.limit,
         "bytes": host.bytes,
         "latency_ms": None if host.latency_s is None else round(1000 * host.latency_s),
         "reason": words(host.reason),
+        "spent_s": 0 if host.daily is None else round(host.daily.wait_s),
     }
 
 

@@ -82,6 +82,12 @@ _HOST_GAUGES: Mapping[str, tuple[str, Callable[[HostState], float | None]]] = {
     "rate_hertz": ("Requests a second that a host gets now; 0: no limit.", lambda h: h.rate),
     "budget_hertz": ("Requests a second that a host may get as configured; 0: no limit.", lambda h: h.budget),
     "blocked_seconds": ("How long nothing more is asked of a host.", lambda h: h.blocked_s),
+    "day_requests": ("Requests to a host that count for its daily budget.", lambda h: h.daily and h.daily.requests),
+    "day_bytes": ("Bytes of bodies that count for a host's daily budget.", lambda h: h.daily and h.daily.bytes),
+    "day_spent_seconds": (
+        "How long a host is left alone because its daily budget is spent.",
+        lambda h: h.daily and h.daily.wait_s,
+    ),
     "latency_seconds": ("What a host's answer takes, smoothed.", lambda h: h.latency_s),
 }
 

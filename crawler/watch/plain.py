@@ -12,7 +12,7 @@ from crawler.progress import Note, Snapshot, Track, bottleneck, status_fields
 from crawler.watch.pace import over_within
 from crawler.words import between, clean, clock, count, number, share, size, words
 
-_WORTH_A_LINE = ("opened", "failed", "voided", "throttled", "closed")
+_WORTH_A_LINE = ("opened", "failed", "voided", "throttled", "spent", "closed")
 _MOST_NOTES = 10  # between two lines of progress
 
 

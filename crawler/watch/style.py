@@ -22,6 +22,7 @@ EVENT = {
     "failed": BAD,
     "voided": "magenta",
     "throttled": WAIT,
+    "spent": WAIT,
     "listed": FAINT,
     "damaged": BAD,
 }

@@ -20,9 +20,22 @@ from crawler.fetch.exchange import HostState
 from crawler.progress import Note, Snapshot, Track, bottleneck
 from crawler.watch.pace import over_within
 from crawler.watch.style import BAD, EVENT, FAINT, GONE, GOOD, STRONG, WAIT, console, fit, fit_end, joined, pad
-from crawler.words import between, clean, clock, count, duration, number, per_second, plural, share, size, words
+from crawler.words import (
+    between,
+    by_lane,
+    clean,
+    clock,
+    count,
+    duration,
+    number,
+    per_second,
+    plural,
+    share,
+    size,
+    words,
+)
 
-TROUBLE = ("failed", "throttled", "voided")
+TROUBLE = ("failed", "throttled", "spent", "voided")
 _LABEL = 11
 _MOST_EVENTS = 8
 _STEPS = "▁▂▃▄▅▆▇█"
@@ -139,10 +152,11 @@ def _bar(parts: tuple[tuple[int, str], ...], whole: int, cells: int) -> Text:
 def _answers(now: Snapshot, track: Track, place: Place, trouble: Note | None) -> list[Text]:
     speed = track.minute
     answer = bottleneck(now, place.zone)
-    stuck = "blocked" in answer or "slowed" in answer or now.stopping
+    stuck = "blocked" in answer or "slowed" in answer or "spent" in answer or now.stopping
     limit = Text(no_wrap=True).append(answer, WAIT if stuck else STRONG)
-    if now.in_flight and not now.stopping:
-        limit.append(f"   {plural(now.in_flight, 'work')} in flight", FAINT)
+    flying = f"   {plural(now.in_flight, 'work')} in flight"
+    if now.in_flight and not now.stopping and _LABEL + limit.cell_len + len(flying) <= place.width:
+        limit.append(flying, FAINT)
     pieces = joined(
         (
             (f"{number(speed.works_min)} works/min", ""),
@@ -160,15 +174,25 @@ def _answers(now: Snapshot, track: Track, place: Place, trouble: Note | None) ->
         )
     )
     rows = [
-        _row("time left", Text(between(track.left()), STRONG)),
+        _row("time left", _left(track, place)),
         _row("limit", limit),
         _row("speed", pieces),
         _row("so far", so_far),
     ]
+    if now.again:
+        rows.append(_row("again", Text(f"{count(now.again_done)} of {plural(now.again, 'work')} asked again")))
     if now.stopping:
         rows.append(_row("stopping", Text(fit(words(now.stopping), place.width - _LABEL - 1), WAIT)))
     rows.append(_row("trouble", _trouble(trouble, place)))
     return rows
+
+
+def _left(track: Track, place: Place) -> Text:
+    left = track.lanes()
+    text = Text(between(left.whole), STRONG, no_wrap=True)
+    lanes = by_lane(left.api, left.images)
+    room = place.width - _LABEL - text.cell_len - 3
+    return text.append(f"   {lanes}", FAINT) if lanes and len(lanes) <= room else text
 
 
 def _trouble(note: Note | None, place: Place) -> Text:
@@ -230,6 +254,8 @@ def _pace(host: HostState, t: float, place: Place) -> tuple[str, str]:
     if host.blocked_s >= 1:
         until = f"{host.blocked_s:.0f} s" if host.blocked_s < 60 else f"to {clock(t + host.blocked_s, place.zone)[:5]}"
         return f"blocked {until}", WAIT
+    if host.daily is not None and host.daily.wait_s >= 1:
+        return f"spent to {clock(t + host.daily.wait_s, place.zone)[:5]}", WAIT
     if 0 < host.rate < 0.99 * host.budget:
         return f"{per_second(host.rate)} of {per_second(host.budget)}", WAIT
     return per_second(host.rate), ""

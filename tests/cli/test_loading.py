@@ -81,8 +81,7 @@ BAD = [
     ("[[limits]]\nworks = 3", "c.toml:3: limits: is a section: write [limits] above its keys"),
     ("[limits]\napi = {rate = 'x'}", f'c.toml:4: limits.api.rate: {NUMBER} "x"'),
     ("[limits]\n'api'.rate = 'x'", f'c.toml:4: limits.api.rate: {NUMBER} "x"'),
-    ("[limits.daily]\ngb = 50", "c.toml:4: limits.daily.gb: not available in this version: leave it at 0"),
-    ("[limits.daily]\nrequests = 5", "c.toml:4: limits.daily.requests: not available in this version: leave it at 0"),
+    ("[limits.daily]\ngb = -1", "c.toml:4: limits.daily.gb: must be a number, 0 or more, not -1"),
     ("[cluster]\nworkers = 2", "c.toml:4: cluster.workers: not available in this version: leave it at 1"),
     (
         "[output]\ndir = 's3://bucket/x'",
@@ -145,7 +144,7 @@ def test_all_faults_are_told_at_once() -> None:
     """Faults of every place come together: the file's by line, then the environment's, then the flags'."""
     text = '[limits]\nworkz = 1\n[site]\nquality = "best"\n[source]\npath = "missing.txt"\n'
     environ = {"CRAWLER_LIMITS__API__RATE": "fast", "CRAWLER_LIMITZ__WORKS": "3"}
-    found = faults(text, {"limits.images.rate": "-1", "limits.daily.gb": "5"}, environ)
+    found = faults(text, {"limits.images.rate": "-1", "limits.daily.gb": "-5"}, environ)
     assert [line.partition(": ")[0] for line in found] == [
         "c.toml:2",
         "c.toml:4",
@@ -211,7 +210,7 @@ def test_a_missing_source_points_at_its_section() -> None:
 
 # ------------------------------------------------------------------------------ who beats whom
 
-OPEN = {"limits.daily.requests", "limits.daily.gb", "ui.page_host", "source.kind", "site.name", "source.key_column"}
+OPEN = {"ui.page_host", "source.kind", "site.name", "source.key_column"}
 """Keys that may not take just any value by themselves."""
 LIVE = {
     "network.proxy": ["", "http://127.0.0.1:1", "http://h.example:8080"],

@@ -5,7 +5,7 @@ from bisect import bisect_left
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crawler.rules.budget import STEP_S, WINDOW_S, Ledger, Spent
+from crawler.rules.budget import STEP_S, UNDER_WAY_S, WINDOW_S, Budget, Ledger, Step
 
 few = settings(deadline=None, max_examples=80)
 PAUSES = st.lists(st.one_of(st.floats(0, 600), st.floats(0, 30_000), st.just(0.0)), min_size=1, max_size=80)
@@ -20,7 +20,7 @@ def most_within_a_day(spent: list[tuple[float, int]]) -> int:
 @given(PAUSES, st.integers(1, 20), st.floats(1e9, 2e9))
 def test_no_day_has_more_requests_than_the_budget(pauses: list[float], budget: int, began: float) -> None:
     """Whenever they are wanted, at most `budget` requests go in any 24 h."""
-    t, ledger, sent = began, Ledger(budget, 0), list[tuple[float, int]]()
+    t, ledger, sent = began, Ledger(Budget(budget)), list[tuple[float, int]]()
     for pause in pauses:
         t = ledger.ready(t + pause)
         ledger.add(t, 1)
@@ -32,7 +32,7 @@ def test_no_day_has_more_requests_than_the_budget(pauses: list[float], budget: i
 @given(st.lists(st.tuples(st.floats(0, 20_000), st.integers(1, 60)), min_size=1, max_size=60), st.integers(60, 200))
 def test_no_day_has_more_bytes_than_the_budget(wishes: list[tuple[float, int]], budget: int) -> None:
     """Asked with what will come, at most `budget` bytes come in any 24 h."""
-    t, ledger, had = 1e9, Ledger(0, budget), list[tuple[float, int]]()
+    t, ledger, had = 1e9, Ledger(Budget(0, budget)), list[tuple[float, int]]()
     for pause, size in wishes:
         t = ledger.ready(t + pause, 1, size)
         ledger.add(t, 1, size)
@@ -44,13 +44,13 @@ def test_no_day_has_more_bytes_than_the_budget(wishes: list[tuple[float, int]], 
 @given(PAUSES, st.integers(1, 20))
 def test_it_never_starves(pauses: list[float], budget: int) -> None:
     """Nobody waits longer than 24 h and one step, and only when the budget is really used up."""
-    t, ledger, sent = 1e9, Ledger(budget, 0), list[float]()
+    t, ledger, sent = 1e9, Ledger(Budget(budget)), list[float]()
     for pause in pauses:
         t += pause
         at = ledger.ready(t)
-        assert at <= t + WINDOW_S + STEP_S
+        assert at <= t + WINDOW_S + STEP_S + UNDER_WAY_S
         if at > t:
-            assert sum(then > t - WINDOW_S - STEP_S for then in sent) >= budget
+            assert sum(then > t - WINDOW_S - STEP_S - UNDER_WAY_S for then in sent) >= budget
         ledger.add(at, 1)
         sent.append(at)
         t = at
@@ -62,11 +62,11 @@ def test_a_ledger_that_was_written_down_goes_on_as_if_nothing_had_been(
     pauses: list[float], budget: int, cut: int
 ) -> None:
     """What `entries` gives, in any order, is all that the next run needs."""
-    t, one = 1e9, Ledger(budget, 1000)
+    t, one = 1e9, Ledger(Budget(budget, 1000))
     for pause in pauses[:cut]:
         t += pause
         one.add(t, 1, 10)
-    two = Ledger(budget, 1000, reversed(one.entries(t)))
+    two = Ledger(Budget(budget, 1000), reversed(one.entries(t)))
     assert two.entries(t) == one.entries(t)
     assert len(one.entries(t)) <= 290
     for pause in pauses[cut:]:
@@ -78,21 +78,21 @@ def test_a_ledger_that_was_written_down_goes_on_as_if_nothing_had_been(
 
 def test_no_budget_and_a_wish_too_large() -> None:
     """0 is no limit; a body larger than a whole day's budget goes when nothing else counts, and not never."""
-    free = Ledger(0, 0)
+    free = Ledger(Budget())
     free.add(1e9, 10**6, 10**12)
     assert free.ready(1e9) == 1e9
-    small = Ledger(0, 100)
+    small = Ledger(Budget(0, 100))
     assert small.ready(1e9, 1, 500) == 1e9
     small.add(1e9, 1, 500)
-    assert 1e9 + WINDOW_S < small.ready(1e9 + 1) <= 1e9 + WINDOW_S + STEP_S
+    assert 1e9 + WINDOW_S < small.ready(1e9 + 1) <= 1e9 + WINDOW_S + STEP_S + UNDER_WAY_S
     assert small.spent(1e9 + 1) == (1, 500)
     assert small.spent(1e9 + WINDOW_S + 2 * STEP_S) == (0, 0)
 
 
 def test_logs_of_many_workers_add_up() -> None:
     """Entries of the same step are one."""
-    ledger = Ledger(10, 0, [Spent(3e5, 4, 1), Spent(3e5, 5, 2)])
-    assert ledger.entries(3e5) == (Spent(3e5, 9, 3),)
+    ledger = Ledger(Budget(10), [Step(3e5, 4, 1), Step(3e5, 5, 2)])
+    assert ledger.entries(3e5) == (Step(3e5, 9, 3),)
     assert ledger.ready(3e5) == 3e5
     ledger.add(3e5 + 1, 1)
-    assert ledger.ready(3e5 + 2) == 3e5 + STEP_S + WINDOW_S
+    assert ledger.ready(3e5 + 2) == 3e5 + STEP_S + WINDOW_S + UNDER_WAY_S

@@ -52,7 +52,7 @@ function drawProgress(s) {
   const settled = s.done + s.gone + s.failed;
   $("percent").textContent = `${percent(settled, s.listed)}%`;
   $("settled").textContent = `${count(settled)} of ${count(s.listed)} works have their outcome`;
-  $("left").textContent = s.left;
+  $("left").replaceChildren(s.left, el("small", {}, s.left_by_lane));
   $("limit").textContent = s.limit;
   $("limit").className = /blocked|slowed/.test(s.limit) || s.stopping ? "slow" : "";
   $("elapsed").textContent = lasting(s.elapsed_s);
@@ -83,15 +83,17 @@ function drawHosts(s) {
   const each = (n) => (n > 0 ? `${Number(n.toFixed(2))}/s` : "no limit");
   $("hosts").replaceChildren(...s.hosts.map((h) => {
     const slowed = h.budget > 0 && h.rate < 0.99 * h.budget;
-    const blocked = h.blocked_s >= 1;
-    const pace = blocked ? `blocked for ${lasting(h.blocked_s)} more` : slowed ? `slowed to ${each(h.rate)} of ${each(h.budget)}` : each(h.rate);
-    const why = (blocked || slowed) && h.reason ? `, ${h.reason}` : "";
+    const spent = h.spent_s >= 1;
+    const blocked = h.blocked_s >= 1 || spent;
+    const pace = spent ? `daily budget spent, ${lasting(h.spent_s)} more` : blocked ? `blocked for ${lasting(h.blocked_s)} more` : slowed ? `slowed to ${each(h.rate)} of ${each(h.budget)}` : each(h.rate);
+    const known = slowed && h.limit > 0 ? `, limit near ${each(h.limit)} learnt` : "";
+    const why = !spent && (blocked || slowed) && h.reason ? `, ${h.reason}` : "";
     const share = h.budget > 0 ? (100 * Math.min(1, h.rate / h.budget)) : 100;
     const rate = el("i", { className: blocked || slowed ? "slow" : h.lane });
     rate.style.width = `${share}%`;
     const facts = [["queue", count(h.waiting)], ["open", count(h.in_flight)], ["asked", count(h.requests)], ["refused", count(h.refused)], ["answers in", h.latency_ms === null ? "–" : `${h.latency_ms} ms`], ["received", sized(h.bytes)]];
     return el("li", {},
-      el("h3", {}, h.host, el("em", { className: blocked || slowed ? "slow" : "" }, pace + why)),
+      el("h3", {}, h.host, el("em", { className: blocked || slowed ? "slow" : "" }, pace + (known || why))),
       el("div", { className: "bar" }, rate),
       el("div", { className: "facts" }, ...facts.map(([name, value]) => el("span", {}, `${name} `, el("b", {}, value)))));
   }), ...(s.more_hosts > 0 ? [el("li", { className: "aside" }, `and ${count(s.more_hosts)} more hosts`)] : []));
