@@ -16,8 +16,9 @@ from rich.text import Text
 from crawler.events import Closed, Described, Failed, Gone, Opened, Stored
 from crawler.log.codec import decode
 from crawler.log.reader import LogDamaged, replay
-from crawler.progress import Rates, Snapshot, time_left
+from crawler.progress import Rates, Snapshot, day_fields, time_left
 from crawler.rules.replay import State, Totals
+from crawler.watch.days import day_rows, days
 from crawler.watch.follow import last_lines
 from crawler.watch.style import BAD, FAINT, GOOD, STRONG, WAIT
 from crawler.watch.summary import works_rows
@@ -142,10 +143,7 @@ def status_json(status: Status) -> dict[str, Any]:
         "failed_images": totals.failed_images_permanent + totals.failed_images_temporary,
         "reasons": dict(totals.reasons),
         "qualities": dict(totals.qualities),
-        "hosts": {
-            host: {"rate": event.rate, "until": event.until, "reason": event.reason}
-            for host, event in state.throttled.items()
-        },
+        "hosts": _hosts_json(status),
         "running": status.running,
         "works_per_min": round(speed.works_min, 2),
         "images_per_s": round(speed.images_s, 3),
@@ -159,6 +157,18 @@ def status_json(status: Status) -> dict[str, Any]:
             for t, e in state.failures
         ],
     }
+
+
+def _hosts_json(status: Status) -> dict[str, Any]:
+    """`daily` where there is a budget; rate null where the limiter never said anything."""
+    quiet = {"rate": None, "until": None, "reason": ""}
+    hosts: dict[str, Any] = {
+        host: {"rate": event.rate, "until": event.until, "reason": event.reason}
+        for host, event in status.state.throttled.items()
+    }
+    for host, day in days(status.state, status.now).items():
+        hosts[host] = {**hosts.get(host, quiet), "daily": day_fields(day, status.now)}
+    return hosts
 
 
 def status_text(status: Status) -> RenderableType:
@@ -192,6 +202,7 @@ def status_text(status: Status) -> RenderableType:
         Text(),
         *_speed(status),
         *_hosts(status),
+        *(_row("" if i else "daily", *row) for i, row in enumerate(day_rows(status.state, status.now))),
         *_failures(status),
     )
 
