@@ -9,6 +9,8 @@ from crawler.origin.draw_body import body
 from crawler.origin.draw_head import back_hair, head
 from crawler.origin.draw_shapes import Part, Pose, moved, turned
 
+RATIOS = (1.41, 1.33, 1.0, 0.75, 0.71, 1.6)
+
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
@@ -20,11 +22,16 @@ class Drawing:
     ratio: float
 
 
+def ratio_of(key: object, like: object = None) -> float:
+    """The ratio of `drawing`, at a hundredth of what drawing costs."""
+    return Dice("composition", key if like is None else like).pick(RATIOS)
+
+
 def drawing(key: object, like: object = None) -> Drawing:
     """The drawing that `key` is; `like` another key makes a similar composition of it: the same size and places, and
     people who stand and dress alike, but no line the same."""
     plan, dice = Dice("composition", key if like is None else like), Dice("drawing", key)
-    ratio = plan.pick((1.41, 1.33, 1.0, 0.75, 0.71, 1.6))
+    ratio = plan.pick(RATIOS)
     count = 2 if plan.chance(0.22) else 1
     size = plan.pick((0.5, 0.4, 0.32, 0.26)) * min(1.0, ratio) / count**0.6
     parts: list[Part] = []

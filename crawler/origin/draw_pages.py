@@ -12,7 +12,7 @@ from typing import Literal
 from PIL import Image, ImageDraw
 
 from crawler.origin.dice import Dice
-from crawler.origin.draw_figure import drawing
+from crawler.origin.draw_figure import drawing, ratio_of
 from crawler.origin.draw_lines import Box, Look, paint
 
 Kind = Literal["lines", "colour", "variant", "detail", "flats", "collage", "test", "other", "text"]
@@ -92,7 +92,7 @@ def _extra(dice: Dice, kind: Kind, main: Page, key: object, like: object) -> Pag
 
 def _page(kind: Kind, key: object, look: Look, like: object) -> Page:
     left, top, right, bottom = look.view
-    return Page(kind, key, look, drawing(key, like).ratio * (bottom - top) / (right - left), like)
+    return Page(kind, key, look, ratio_of(key, like) * (bottom - top) / (right - left), like)
 
 
 def _view(dice: Dice) -> Box:
