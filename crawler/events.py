@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, ClassVar, cast
 
+from crawler.collected import COLLECTED, CollectedEvent
 from crawler.model import Image, Page, WorkId
 
 
@@ -151,7 +152,7 @@ class Closed:
     totals: Mapping[str, Any]
 
 
-Event = Opened | Listed | Described | Stored | Gone | Failed | Voided | Throttled | Spent | Closed
+Event = Opened | Listed | Described | Stored | Gone | Failed | Voided | Throttled | Spent | Closed | CollectedEvent
 
 
 def _image_out(image: Image) -> dict[str, Any]:
@@ -200,7 +201,7 @@ def _plain(cls: type[Any]) -> Callable[[Mapping[str, Any]], Any]:
 _READERS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     "described": lambda raw: Described(raw["id"], images_in(raw["images"]), raw["work"]),
     "voided": lambda raw: Voided(raw["line"]["log"], raw["line"]["seq"], raw["reason"], raw.get("id")),
-    **{cls.event: _plain(cls) for cls in (Opened, Listed, Stored, Gone, Failed, Throttled, Spent, Closed)},
+    **{cls.event: _plain(cls) for cls in (Opened, Listed, Stored, Gone, Failed, Throttled, Spent, Closed, *COLLECTED)},
 }
 
 

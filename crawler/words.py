@@ -9,6 +9,7 @@ import math
 import unicodedata
 from datetime import UTC, datetime, tzinfo
 
+from crawler.collected import Began, Capped, Emptied, Ended, Found, Missed, Paged
 from crawler.events import (
     Closed,
     Described,
@@ -187,6 +188,10 @@ def tell(event: Event, zone: tzinfo | None = None) -> tuple[str, str]:
             return "", f"{clean(event.host)}  {_spent(event, zone)}"
         case Closed():
             return "", _closed(event)
+        case Found():
+            return _id(event.id), f"{clean(event.tag)}, place {count(event.rank)}, {clean(event.date)[:10]}"
+        case Began() | Paged() | Capped() | Emptied() | Ended() | Missed():
+            return "", _of_list(event)
 
 
 def page(page: Page | None) -> str:
@@ -196,6 +201,29 @@ def page(page: Page | None) -> str:
 
 def _id(id: object) -> str:
     return clean(str(id))
+
+
+def _of_list(event: Began | Paged | Capped | Emptied | Ended | Missed) -> str:
+    name = clean(event.tag)
+    match event:
+        case Began():
+            days = f", {event.first or 'the beginning'} to {event.last}" if event.last else ""
+            return f"{name}{days}"
+        case Paged():
+            return f"{name}  page {count(event.page)}, {count(event.rank)} of {count(event.total)}"
+        case Capped():
+            left = event.total - event.reached
+            return f"{name}  {event.day}: {count(event.total)} works, {count(left)} of them are on no page of the site"
+        case Emptied():
+            then = f"asked again in {duration(event.wait_s)}" if event.wait_s else "believed"
+            return f"{name}  page {count(event.page)} is empty, {then}"
+        case Ended():
+            return f"{name}  {plural(event.ids, 'id')} on {plural(event.pages, 'page')}"
+        case Missed():
+            end = "for good" if event.permanent else "the next run goes on there"
+            detail = f": {clean(event.detail)}" if event.detail else ""
+            status = "" if event.status is None else f", status {event.status}"
+            return f"{name}  page {count(event.page)}: {words(event.reason)}{status}, {end}{detail}"
 
 
 def _opened(event: Opened) -> str:

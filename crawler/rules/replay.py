@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from pyroaring import BitMap64
 
+from crawler.collected import Collected
 from crawler.events import Closed, Described, Failed, Gone, Line, Listed, Opened, Spent, Stored, Throttled, Voided
 from crawler.model import Image, Page, WorkId, bit_of
 from crawler.rules.frozen import Frozen
@@ -99,7 +100,7 @@ class State:
                 self._digests.add(str(event.source.get("digest", "")))
             case Listed():
                 self._list(event)
-            case None:  # an intact line of a later version
+            case Collected() | None:  # lines of `crawler collect`, and intact ones of a later version
                 pass
         self._see(line.t)
 
