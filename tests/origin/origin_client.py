@@ -8,6 +8,9 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from crawler.origin.replies import Asked, answer
 from crawler.origin.server import Origin
@@ -18,6 +21,19 @@ AGENT = {"User-Agent": "Mozilla/5.0 (compatible; test)"}
 GZIP = {"Accept-Encoding": "gzip"}
 REFERER = {"Referer": "https://www.pixiv.net/"}
 WWW = "https://www.pixiv.net"
+
+
+class Loopback(AbstractResolver):
+    """Every name is the stand-in's port."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    async def resolve(self, host: str, port: int = 0, family: Any = 0) -> list[ResolveResult]:
+        return [ResolveResult(hostname=host, host="127.0.0.1", port=self.port, family=family, proto=0, flags=0)]
+
+    async def close(self) -> None:
+        pass
 
 
 @dataclass(frozen=True)

@@ -20,27 +20,13 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp.abc import AbstractResolver, ResolveResult
-from origin_client import AGENT, WWW, Got, first, get, plain_image
+from origin_client import AGENT, WWW, Got, Loopback, first, get, plain_image
 
 from crawler.origin.faults import SOFT, FaultKind, Profile
 from crawler.origin.limits import Limits
 from crawler.origin.server import Origin, origin_thread
 
 SESSION = "12345_madeup"
-
-
-class Loopback(AbstractResolver):
-    """Every name is the stand-in's port."""
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-
-    async def resolve(self, host: str, port: int = 0, family: Any = 0) -> list[ResolveResult]:
-        return [ResolveResult(hostname=host, host="127.0.0.1", port=self.port, family=family, proto=0, flags=0)]
-
-    async def close(self) -> None:
-        pass
 
 
 @pytest.fixture(scope="module")
