@@ -18,7 +18,7 @@ import make  # noqa: E402
 
 from crawler.cli.main import COMMANDS, parser_of  # noqa: E402
 
-PAGES = sorted([*(ROOT / "docs").rglob("*.md"), ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"])
+PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")])
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 

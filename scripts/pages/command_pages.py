@@ -13,7 +13,7 @@ from crawler.cli.keys import SESSION, keys
 from crawler.cli.main import COMMANDS, parser_of
 
 EXAMPLES = {
-    "demo": ("crawler demo", "crawler demo --page-port 8080 --works 2000"),
+    "demo": ("crawler demo", "crawler demo --page-port 8080"),
     "init": ("crawler init popular.toml", "crawler init --yes popular.toml"),
     "plan": ("crawler plan popular.toml", "crawler plan popular.toml --sample 100"),
     "doctor": ("crawler doctor popular.toml",),
