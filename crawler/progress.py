@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from crawler.events import Event
 from crawler.fetch.exchange import Day, HostState
+from crawler.model import Lane
+from crawler.rules.ahead import Ahead, Daily, Forecast, Gear, Left
 from crawler.words import Range, clean, clock, on_the_day, per_second, plural, tell
 
 
@@ -36,7 +38,9 @@ class Snapshot:
 
     `images`, `bytes`: stored, over all runs; `new_images`, `new_bytes`: by this run; `new_works`: works that got an
     outcome by this run; `expected_images`: of the works described so far. `reasons` counts gone and failed by reason.
-    `phase`: counting, replaying, crawling, draining, done.
+    `phase`: counting, replaying, crawling, draining, done. `ahead`: what the run still has to do, None while it
+    counts; `again`, `again_done`: works that it asks again for, and those of them that were answered. They keep their
+    old outcome until then, so they are not `pending`.
     """
 
     t: float
@@ -62,6 +66,9 @@ class Snapshot:
     notes: tuple[Note, ...] = ()
     directory: str = ""
     stopping: str = ""
+    ahead: Ahead | None = None
+    again: int = 0
+    again_done: int = 0
 
 
 def day_fields(day: Day, t: float) -> dict[str, Any]:
@@ -132,30 +139,42 @@ def rates(then: Snapshot, now: Snapshot) -> Rates:
     )
 
 
-_FEWEST = 8  # works in a window before it says anything about the works to come
+def gear(hosts: Iterable[HostState], lane: Lane) -> Gear:
+    """The hosts of a lane as one limiter."""
+    mine = [host for host in hosts if host.lane == lane]
+    if not mine:
+        return Gear()
+    days = [host.daily for host in mine]
+    waits = [max(host.blocked_s, 0.0 if host.daily is None else host.daily.wait_s) for host in mine]
+    requests, size = sum(host.requests for host in mine), sum(host.bytes for host in mine)
+    return Gear(
+        rate=_all_of(host.rate for host in mine),
+        budget=_all_of(host.budget for host in mine),
+        limit=_all_of(host.limit for host in mine),
+        wait_s=(min(waits), max(waits)),
+        wanted=any(host.waiting for host in mine),
+        requests=requests,
+        daily=day_of([day for day in days if day is not None], size / max(1, requests)),
+    )
 
 
-def time_left(pending: int, windows: Sequence[Rates], wait_s: float = 0) -> Range | None:
-    """How long `pending` works still take, as an honest range, or None when too little has been seen.
+def day_of(days: Sequence[Day], size: float) -> Daily | None:
+    """Hosts' daily budgets as one; `size` bytes a request."""
+    shares = [
+        Daily(each / budget, spent / budget)
+        for each, spent, budget in (
+            (1.0, sum(day.requests for day in days), sum(day.requests_budget for day in days)),
+            (size, sum(day.bytes for day in days), sum(day.bytes_budget for day in days)),
+        )
+        if budget
+    ]
+    return max(shares, key=lambda share: share.each, default=None)
 
-    Each window of time (the last ten minutes, the whole run) is a guess with its own error (works come like rain:
-    +-2 sqrt(n), never better than 5 %); the range spans them all. `wait_s` of waiting out a block comes on top.
-    """
-    if pending <= 0:
-        return (0.0, 0.0)
-    lows: list[float] = []
-    highs: list[float] = []
-    for window in windows:
-        if window.works < _FEWEST or window.over_s <= 0:
-            continue
-        error = min(0.75, max(0.05, 2 / math.sqrt(window.works)))
-        each_s = window.over_s / window.works
-        lows.append(pending * each_s / (1 + error))
-        highs.append(pending * each_s / (1 - error))
-    if not lows:
-        return None
-    wait_s = max(0.0, wait_s)
-    return (min(lows) + wait_s, max(highs) + wait_s)
+
+def _all_of(rates: Iterable[float]) -> float:
+    """The sum of rates of which 0 means that there is none."""
+    found = list(rates)
+    return sum(found) if all(found) else 0.0
 
 
 class Track:
@@ -169,6 +188,7 @@ class Track:
         self._coarse: deque[Snapshot] = deque()
         self._first: Snapshot | None = None
         self._now: Snapshot | None = None
+        self._forecast = Forecast()
 
     def add(self, now: Snapshot) -> None:
         """Takes a newer snapshot in. Until crawling begins nothing counts: reading the log is not slow crawling."""
@@ -178,12 +198,17 @@ class Track:
             self._fine.clear()
             self._coarse.clear()
             return
-        self._first = self._first or now
+        if self._first is None:
+            self._first = now
+            # What is asked again has its images already, as a rule.
+            self._forecast = Forecast() if now.again else Forecast(now.done + now.gone, now.images)
         for ring, step_s, keep_s in ((self._fine, 1.0, 60.0), (self._coarse, 10.0, 600.0)):
             if not ring or now.t - ring[-1].t >= step_s:
                 ring.append(now)
             while len(ring) > 1 and now.t - ring[1].t >= keep_s:
                 ring.popleft()
+        if now.ahead is not None:
+            self._forecast.look(now.t, now.ahead, gear(now.hosts, "api"), gear(now.hosts, "images"))
 
     @property
     def minute(self) -> Rates:
@@ -196,15 +221,17 @@ class Track:
         return self._since(self._first)
 
     def left(self) -> Range | None:
-        """The time that the pending works still take; see `time_left`."""
+        """Seconds until the run is through, at least and at most; None when too little has been seen."""
+        return self.lanes().whole
+
+    def lanes(self) -> Left:
+        """The same for each lane by itself too."""
         now = self._now
-        if now is None:
-            return None
+        if now is None or ((now.phase == "done" or now.stopping) and now.pending > 0):
+            return Left(None, None, None)
         if now.phase == "done" or now.stopping:
-            return (0.0, 0.0) if now.pending <= 0 else None
-        blocked_s = max((h.blocked_s for h in now.hosts), default=0.0)
-        ten = self._since(self._coarse[0] if self._coarse else None)
-        return time_left(now.pending, (ten, self.run), blocked_s)
+            return Left((0.0, 0.0), (0.0, 0.0), (0.0, 0.0))
+        return self._forecast.left()
 
     def curve(self, points: int) -> list[float]:
         """Images a second over the last minute in equal steps, oldest first; fewer where less has been seen."""
@@ -271,7 +298,8 @@ def _busiest(hosts: Sequence[HostState]) -> str:
         if queue.rate <= 0:
             return f"{name}, all connections in use"
         if queue.budget > 0 and queue.rate < 0.99 * queue.budget:
-            return f"{name}, slowed to {per_second(queue.rate)} of {per_second(queue.budget)}"
+            known = f", limit near {per_second(queue.limit)} learnt" if queue.limit > 0 else ""
+            return f"{name}, slowed to {per_second(queue.rate)}{known or f' of {per_second(queue.budget)}'}"
         return f"API budget {per_second(queue.rate)}" if queue.lane == "api" else f"{name} {per_second(queue.rate)}"
     talking = max(hosts, key=lambda h: h.in_flight)
     if talking.in_flight > 0:

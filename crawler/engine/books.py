@@ -15,6 +15,8 @@ from crawler.events import Closed, Described, Event, Spent, Stored
 from crawler.fetch.door import Door
 from crawler.log.writer import Log
 from crawler.progress import Snapshot, note
+from crawler.rules.ahead import Ahead
+from crawler.rules.coming import Coming
 from crawler.rules.replay import Totals
 from crawler.sources.source import Census
 
@@ -36,7 +38,7 @@ class Outcome:
 
 
 class Books:
-    """What a run knows of itself. `log`, `door` and `census` come as the run gets them."""
+    """What a run knows of itself. `log`, `door`, `census` and `coming` come as the run gets them."""
 
     def __init__(self, root: Path) -> None:
         self.counters = Counters()
@@ -46,6 +48,9 @@ class Books:
         self.log: Log | None = None
         self.door: Door | None = None
         self.census: Census | None = None
+        self.coming: Coming | None = None
+        self.plain = False
+        """Whether works are plain URLs: nothing is asked of them, and each is one image."""
         self._root = root
         self._totals: Totals | None = None
         self._totals_until = 0.0
@@ -102,6 +107,25 @@ class Books:
             notes=tuple(note(*told) for told in sorted((*self._said, *self._troubles), key=itemgetter(0))),
             directory=str(self._root),
             stopping=self.stopped[1] if self.stopped else "",
+            ahead=self._ahead(),
+            again=self.coming.again if self.coming else 0,
+            again_done=counters.again,
+        )
+
+    def _ahead(self) -> Ahead | None:
+        """What was before the run when it began, less what it did since."""
+        coming, did = self.coming, self.counters
+        if coming is None:
+            return None
+        questions, images = (0, coming.works) if self.plain else (coming.unknown, coming.images)
+        return Ahead(
+            questions=max(0, questions - did.asked),
+            images=max(0, images + did.wanted - did.tried),
+            asked=did.asked,
+            wanted=did.wanted,
+            tried=did.tried,
+            works=max(0, coming.works - did.works),
+            ended=did.works,
         )
 
     def verdict(self) -> tuple[int, str]:

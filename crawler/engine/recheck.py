@@ -103,8 +103,10 @@ class Again:
                 await fetch_url_again(id, given.images[0], before, self, tools)
             else:
                 answer = await ask(id, tools)
+                tools.counters.asked += 1
                 tools.counters.unanswered += isinstance(answer, Failed) and not answer.permanent
                 await self._take(before, answer, (), tools)
+            tools.counters.again += 1
             await tools.log.room()
         except Draining:
             return
@@ -155,6 +157,7 @@ class Again:
             note_miss(id, image, failure, tools)
 
         left = [one for one in wanted if not any(same_image(image, one) for image, _ in tried)]
+        tools.counters.wanted += len(left)
         await fetch_all(id, left, missed, replace(tools, note=note))
         await self.settle(revision.replaced, claims)
 

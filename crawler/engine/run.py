@@ -28,6 +28,7 @@ from crawler.log.settings import LogSettings
 from crawler.log.writer import Log
 from crawler.model import Description, Lane
 from crawler.progress import Snapshot
+from crawler.rules.coming import coming
 from crawler.rules.replay import State, listed_events
 from crawler.rules.settings import RetrySettings
 from crawler.sinks.folder import Folder
@@ -159,6 +160,7 @@ class Run:
             again = Again(log, self._root / LOG, self._disk)
             try:
                 await again.prepare(self._rooms.recheck, census.bitmap)
+                books.coming = await asyncio.to_thread(coming, log.state, census.bitmap, again.chosen)
                 self._counted(census, books.totals(fresh=True).pending + again.settled())
                 code, reason, text = await self._crawl_all(source, again, attendants)
             finally:
@@ -265,6 +267,7 @@ class Run:
             await tools.log.room()
             self._books.counters.in_flight += 1
             given = self._describe_url(item)
+            self._books.plain = given is not None
             life = (
                 again.look(item.id, given, tools) if todo is None or asked_again else crawl(item.id, todo, given, tools)
             )

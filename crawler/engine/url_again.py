@@ -31,6 +31,7 @@ async def fetch_url_again(id: WorkId, image: Image, before: Sequence[Line], agai
         raise
     except Blocked as stop:  # one host of a list of many: the others go on
         outcome = Failure(Kind.RATE_LIMITED, str(stop))
+    tools.counters.tried += 1
     if isinstance(outcome, Failure):
         await part.drop()
         again.write(id, before, revise(before, _miss(id, image, outcome, tools)).events, tools)

@@ -25,13 +25,21 @@ BROKEN_FOR_GOOD = frozenset({Kind.NOT_FOUND, Kind.SERVER_ERROR, Kind.NOT_AN_IMAG
 
 @dataclass(slots=True)
 class Counters:
-    """What this run did, for snapshots. `unanswered`: works asked again that gave no answer for now."""
+    """What this run did, for snapshots. `unanswered`: works asked again that gave no answer for now.
+
+    `asked` works were answered, those asked `again` too; the answers named `wanted` images; `tried` were had or given
+    up.
+    """
 
     images: int = 0
     bytes: int = 0
     works: int = 0
     in_flight: int = 0
     unanswered: int = 0
+    asked: int = 0
+    again: int = 0
+    wanted: int = 0
+    tried: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +80,7 @@ async def crawl(id: WorkId, todo: Todo, given: Description | None, tools: Tools)
                 # Of a log that was repaired, a line of an image may stand whose description was lost.
                 left = tools.log.state.todo(id)
                 images = () if left is None else left.images or images
+                tools.counters.wanted += len(images)
             await fetch_all(id, images, lambda image, failure: note_miss(id, image, failure, tools), tools)
         await tools.log.room()
     except Draining:
@@ -98,7 +107,9 @@ async def describe(id: WorkId, tools: Tools) -> Description | None:
 
     Raises Draining.
     """
-    match await ask(id, tools):
+    answer = await ask(id, tools)
+    tools.counters.asked += 1
+    match answer:
         case Described(images=images, work=work):
             return Description(images, work)
         case other:
@@ -133,6 +144,7 @@ async def fetch_all(
 
     async def one(image: Image) -> None:
         failure = await fetch(id, image, tools)
+        tools.counters.tried += 1
         if failure is not None:
             missed(image, failure)
 

@@ -9,8 +9,9 @@ from typing import IO, Any
 import orjson
 
 from crawler.progress import Note, Snapshot, Track, bottleneck, status_fields
+from crawler.rules.ahead import Left
 from crawler.watch.pace import over_within
-from crawler.words import between, clean, clock, count, number, share, size, words
+from crawler.words import between, by_lane, clean, clock, count, number, share, size, words
 
 _WORTH_A_LINE = ("opened", "failed", "voided", "throttled", "spent", "closed")
 _MOST_NOTES = 10  # between two lines of progress
@@ -19,14 +20,16 @@ _MOST_NOTES = 10  # between two lines of progress
 def line(now: Snapshot, track: Track) -> str:
     """One line that answers what the screen answers."""
     settled = now.done + now.gone + now.failed
-    speed = track.minute
+    speed, left = track.minute, track.lanes()
+    lanes = by_lane(left.api, left.images)
+    again = f", asked again {count(now.again_done)}/{count(now.again)}" if now.again else ""
     parts = [
-        f"{clock(now.t)}  works {count(settled)}/{count(now.listed)} ({share(settled, now.listed)})",
+        f"{clock(now.t)}  works {count(settled)}/{count(now.listed)} ({share(settled, now.listed)}){again}",
         f"images {count(now.images)}",
         size(now.bytes),
         f"{number(speed.works_min)} works/min, {number(speed.images_s)} images/s, {size(speed.bytes_s)}/s",
         f"gone {count(now.gone)}, failed {count(now.failed)}",
-        f"left {between(track.left())}",
+        f"left {between(left.whole)}{f' ({lanes})' if lanes else ''}",
         f"limit: {bottleneck(now)}",
     ]
     return "  ".join(parts)
@@ -35,10 +38,9 @@ def line(now: Snapshot, track: Track) -> str:
 def fields(now: Snapshot, track: Track) -> dict[str, Any]:
     """What status.json holds, and each line of `--progress json`: `status_fields` and how the run goes.
 
-    `updated` UTC seconds; `eta_s` [at least, at most] seconds, or null while nothing can be said.
+    `updated` UTC seconds; `eta_*` see `eta_fields`; `again`, `again_done`: works that this run asks again for.
     """
     speed = track.minute
-    left = track.left()
     return status_fields(now) | {
         "updated": round(now.t, 3),
         "phase": now.phase,
@@ -54,9 +56,20 @@ def fields(now: Snapshot, track: Track) -> dict[str, Any]:
         "works_per_min": round(speed.works_min, 2),
         "images_per_s": round(speed.images_s, 3),
         "bytes_per_s": round(speed.bytes_s),
-        "eta_s": None if left is None else [round(left[0]), round(left[1])],
+        **eta_fields(track.lanes()),
+        "again": now.again,
+        "again_done": now.again_done,
         "limit": bottleneck(now),
         "stopping": now.stopping,
+    }
+
+
+def eta_fields(left: Left) -> dict[str, Any]:
+    """Time left in seconds, [at least, at most] or null while too little was seen: of the whole, and of each lane if
+    it had all it needs."""
+    return {
+        f"eta_{name}": None if span is None else [round(span[0]), round(span[1])]
+        for name, span in (("s", left.whole), ("api_s", left.api), ("images_s", left.images))
     }
 
 

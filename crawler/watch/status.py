@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,22 +13,26 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from crawler.events import Closed, Described, Failed, Gone, Opened, Stored
+from crawler.events import Closed, Described, Event, Failed, Gone, Opened, Stored
 from crawler.log.codec import decode
 from crawler.log.reader import LogDamaged, replay
-from crawler.progress import Rates, Snapshot, day_fields, time_left
+from crawler.progress import Rates, Snapshot, day_fields
+from crawler.rules.ahead import Left
 from crawler.rules.replay import State, Totals
 from crawler.watch.days import day_rows, days
 from crawler.watch.follow import last_lines
+from crawler.watch.outlook import outlook
+from crawler.watch.plain import eta_fields
 from crawler.watch.style import BAD, FAINT, GOOD, STRONG, WAIT
 from crawler.watch.summary import works_rows
 from crawler.words import (
-    Range,
     between,
+    by_lane,
     clean,
     clock,
     count,
     duration,
+    limiter_words,
     number,
     per_second,
     plural,
@@ -61,15 +65,7 @@ class Status:
     totals: Totals
     pace: Pace
     running: bool
-
-    @property
-    def left(self) -> Range | None:
-        """Seconds that what is pending takes at this pace; a block that was noted comes on top."""
-        wait_s = 0.0
-        if self.running:
-            untils = [seconds_of(t.until) for t in self.state.throttled.values() if t.until]
-            wait_s = max((until - self.now for until in untils if until is not None), default=0.0)
-        return time_left(self.totals.pending, (self.pace.rates,), wait_s)
+    left: Left
 
 
 def read_status(path: Path) -> Status:
@@ -84,7 +80,15 @@ def read_status(path: Path) -> Status:
         # A log that a run cuts and goes on with in this very moment is read half before and half after: look again.
         state = replay(path)
     now = time.time()
-    return Status(path.parent, now, state, state.totals(state.listed()), pace(path, now if running else None), running)
+    totals, timed = state.totals(state.listed()), _timed(path)
+    moment = now if running else None
+    return Status(path.parent, now, state, totals, pace(timed, moment), running, outlook(timed, state, totals, moment))
+
+
+def _timed(path: Path) -> list[tuple[float, Event | None]]:
+    """The last lines of the log with their times, UTC seconds. Raises OSError."""
+    lines = [line for piece in last_lines(path, _LINES, lambda _: True)[0] if (line := decode(piece.raw)) is not None]
+    return [(t, line.event) for line in lines if (t := seconds_of(line.t)) is not None]
 
 
 def is_running(directory: Path) -> bool:
@@ -102,10 +106,8 @@ def is_running(directory: Path) -> bool:
     return False
 
 
-def pace(path: Path, now: float | None) -> Pace:
-    """Speeds from the last lines of the log, up to `now` (None: up to the last line). Raises OSError."""
-    lines = [line for piece in last_lines(path, _LINES, lambda _: True)[0] if (line := decode(piece.raw)) is not None]
-    timed = [(t, line.event) for line in lines if (t := seconds_of(line.t)) is not None]
+def pace(timed: Sequence[tuple[float, Event | None]], now: float | None) -> Pace:
+    """Speeds from the last lines of the log, up to `now` (None: up to the last line)."""
     if not timed:
         return Pace(Rates(0.0, 0, 0.0, 0.0, 0.0, 0.0), None, False)
     last_t, last = timed[-1]
@@ -128,7 +130,7 @@ def pace(path: Path, now: float | None) -> Pace:
 
 
 def status_json(status: Status) -> dict[str, Any]:
-    """The object that `status --json` prints. Times are UTC, as in the log; `eta_s` [at least, at most] or null."""
+    """The object that `status --json` prints. Times are UTC, as in the log; the `eta_*` as in status.json."""
     totals, state, speed, left = status.totals, status.state, status.pace.rates, status.left
     return {
         "listed": totals.listed,
@@ -148,7 +150,7 @@ def status_json(status: Status) -> dict[str, Any]:
         "works_per_min": round(speed.works_min, 2),
         "images_per_s": round(speed.images_s, 3),
         "bytes_per_s": round(speed.bytes_s),
-        "eta_s": None if left is None else [round(left[0]), round(left[1])],
+        **eta_fields(left),
         "source": None if state.source is None else dict(state.source),
         "closed": None if state.closed is None or not status.pace.closed else state.closed.reason,
         "last_failures": [
@@ -164,6 +166,7 @@ def _hosts_json(status: Status) -> dict[str, Any]:
     quiet = {"rate": None, "until": None, "reason": ""}
     hosts: dict[str, Any] = {
         host: {"rate": event.rate, "until": event.until, "reason": event.reason}
+        | ({"limit": event.limit} if event.limit else {})
         for host, event in status.state.throttled.items()
     }
     for host, day in days(status.state, status.now).items():
@@ -236,8 +239,11 @@ def _speed(status: Status) -> Iterator[Text]:
     over = f", over {duration(speed.over_s)}" if speed.over_s >= 1 else ""
     said = f"{number(speed.works_min)} works/min, {number(speed.images_s)} images/s, {size(speed.bytes_s)}/s"
     yield _row("speed", said, over if status.running else f"{over} when it last ran")
-    once = " once it runs again" if status.left and not status.running and totals.pending else ""
-    yield _row("time left", between(status.left), once)
+    once = " once it runs again" if status.left.whole and not status.running and totals.pending else ""
+    lanes = by_lane(status.left.api, status.left.images)
+    yield _row("time left", between(status.left.whole), once)
+    if lanes:
+        yield _row("", "", lanes)
 
 
 def _hosts(status: Status) -> Iterator[Text]:
@@ -247,7 +253,7 @@ def _hosts(status: Status) -> Iterator[Text]:
             said = f"blocked until {clock(until)}, then {per_second(event.rate)}"
         else:
             said = per_second(event.rate)
-        yield _row("hosts" if i == 0 else "", f"{clean(host)}  {said}", f", {words(event.reason)}")
+        yield _row("hosts" if i == 0 else "", f"{clean(host)}  {said}", limiter_words(event))
 
 
 def _failures(status: Status) -> Iterator[Text]:

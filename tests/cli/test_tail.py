@@ -46,8 +46,8 @@ def test_every_event_in_words(run: Path, capsys: pytest.CaptureFixture[str]) -> 
         "  voided     12345678   line 3 of log ab12cd34ef56 no longer holds: repair",
         "  closed     interrupted: 1 done, 2 gone, 1 failed, 36 pending, 2 images, 5 B",
     ]
-    assert text[8].startswith("  throttled  www.pixiv.net  waits until ")
-    assert text[8].endswith(", then 0.31/s, rate limited")
+    assert text[8].startswith("  throttled  www.pixiv.net  blocked until ")
+    assert text[8].endswith(", then 0.31/s: too many requests")
 
 
 def test_the_last_ten_and_filters(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

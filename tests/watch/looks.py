@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from crawler.fetch.exchange import HostState
 from crawler.progress import Note, Snapshot, Track
+from crawler.rules.ahead import Ahead
 
 NOON = 1_767_268_800.0  # 2026-01-01 12:00:00 UTC
 HOSTILE = (
@@ -44,6 +45,7 @@ BUSY = Snapshot(
     hosts=(API, IMAGES),
     notes=(Note(NOON - 3, "stored", "12345678", "p0 2.31 MB"), Note(NOON - 1, "failed", "59120035", "p2 truncated")),
     directory="data/popular",
+    ahead=Ahead(128_000, 396, 3000, 5000, 5000, 128_674, 3000),
 )
 
 words = st.one_of(st.text(max_size=200), st.sampled_from(HOSTILE))
@@ -97,8 +99,20 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
 
 def later(now: Snapshot, seconds: float, works: int = 0, images: int = 0) -> Snapshot:
     """The same run `seconds` later, with so many more works done and images stored."""
+    was = now.ahead
+    assert was is not None
+    ahead = Ahead(
+        was.questions - works,
+        was.images,
+        was.asked + works,
+        was.wanted + images,
+        was.tried + images,
+        was.works - works,
+        was.ended + works,
+    )
     return replace(
         now,
+        ahead=ahead,
         t=now.t + seconds,
         elapsed_s=now.elapsed_s + seconds,
         done=now.done + works,

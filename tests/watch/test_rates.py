@@ -1,6 +1,5 @@
 """Laws of progress.py: speeds, the range of time left, the limit right now."""
 
-import math
 from dataclasses import replace
 from datetime import UTC
 
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 from looks import API, BUSY, IMAGES, NOON, later, snapshots, tracked
 
 from crawler.events import Failed
-from crawler.progress import Rates, Snapshot, Track, bottleneck, note, rates, status_fields, time_left
+from crawler.progress import Snapshot, Track, bottleneck, note, rates, status_fields
 
 
 @given(st.floats(0.1, 1e6), st.integers(0, 10_000), st.integers(0, 10_000))
@@ -28,44 +27,6 @@ def test_no_time_no_rate() -> None:
     """Two looks at the same moment, or in the wrong order, tell nothing and divide by nothing."""
     assert rates(BUSY, BUSY).images_s == 0
     assert rates(later(BUSY, 10, 5), BUSY).works_min == 0
-
-
-def window(works: int, over_s: float) -> Rates:
-    return Rates(over_s, works, 60 * works / over_s, 0, 0, 0)
-
-
-@given(
-    st.integers(1, 10**7), st.lists(st.tuples(st.integers(0, 10**6), st.floats(1, 1e6)), max_size=4), st.floats(0, 1e4)
-)
-def test_the_range_holds_every_guess_and_is_in_order(
-    pending: int, windows: list[tuple[int, float]], wait_s: float
-) -> None:
-    """0 < low < high, each window's own guess lies within, and a block is waited out on top."""
-    seen = [window(*w) for w in windows]
-    left = time_left(pending, seen, wait_s)
-    enough = [w for w in seen if w.works >= 8]
-    if not enough:
-        assert left is None
-        return
-    assert left is not None
-    low, high = left
-    assert 0 < low < high < math.inf
-    for one in enough:
-        assert low <= pending * one.over_s / one.works + wait_s <= high
-
-
-def test_the_range_narrows_with_what_was_seen() -> None:
-    """A thousand works say more than ten at the same speed; never better than five per cent."""
-    few, many = (time_left(1000, [window(n, 2.0 * n)]) for n in (10, 100_000))
-    assert few is not None
-    assert many is not None
-    assert few[1] / few[0] > 3
-    assert many == pytest.approx((2000 / 1.05, 2000 / 0.95))
-
-
-def test_nothing_pending_takes_no_time() -> None:
-    """However little was seen."""
-    assert time_left(0, []) == (0, 0)
 
 
 def steady(seconds: int, start: Snapshot = BUSY) -> list[Snapshot]:
@@ -119,6 +80,10 @@ ANSWERS = [
     (replace(BUSY, hosts=()), "starting"),
     (BUSY, "API budget 0.6/s"),
     (replace(BUSY, hosts=(replace(API, rate=0.3), IMAGES)), "API, slowed to 0.3/s of 0.6/s"),
+    (
+        replace(BUSY, hosts=(replace(API, rate=0.3, limit=0.31), IMAGES)),
+        "API, slowed to 0.3/s, limit near 0.31/s learnt",
+    ),
     (replace(BUSY, hosts=(replace(API, waiting=0), replace(IMAGES, waiting=31))), "image host 1/s"),
     (replace(BUSY, hosts=(replace(API, rate=0.0, budget=0.0), IMAGES)), "API, all connections in use"),
     (replace(BUSY, hosts=(replace(API, blocked_s=7800.0), IMAGES)), "API blocked until 14:10"),

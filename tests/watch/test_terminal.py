@@ -42,7 +42,7 @@ def test_the_screen_at_80_columns() -> None:
         " works     ━━━━━━━━━━━━━━━━────────────────   52.0 %  139,444 of 268,118 listed",
         " images    ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━─   99.8 %  231,004 of 231,400 known",
         "",
-        " time left 29 to 45 h",
+        " time left 34 to 37 h   API 34 to 37 h, images 28 to 32 h",
         " limit     API budget 0.6/s   32 works in flight",
         " speed     60.0 works/min   2.0 images/s   2.00 kB/s   ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇",
         " so far    441 GB in 231,004 images   12,000 requests, 412 repeated",

@@ -1,0 +1,145 @@
+"""Runs that never were, for the law of the time left: seeded, pure, and as unpleasant as real ones.
+
+One host a lane, each asked at the pace of its limiter; works in flight are bounded; dead ids come in clusters; a few
+works have very many pages; blocks come when they like, and the rate falls and climbs back, or stays at a limit.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+
+from crawler.rules.ahead import Ahead, Gear
+
+WORKS = 32
+
+
+@dataclass
+class Pacer:
+    """A lane's limiter: what it does was decided before the run. Pieces of (from, rate, limit known), and blocks."""
+
+    budget: float
+    pieces: list[tuple[float, float, float]]
+    blocks: list[tuple[float, float]]
+    latency_s: float
+    connections: int
+    free: float = 0.0
+    sends: list[float] = field(default_factory=list[float])
+
+    def send(self, ready: float, dice: random.Random) -> float:
+        """When a request that is ready then is answered."""
+        at = max(ready, self.free)
+        i = bisect_right(self.blocks, (at, math.inf)) - 1
+        if i >= 0 and at < self.blocks[i][1]:
+            at = self.blocks[i][1]
+        rate = self.rate(at)
+        took = self.latency_s * dice.lognormvariate(0, 0.5)
+        self.free = at + max(1 / rate if rate else 0.0, took / self.connections)
+        self.sends.append(at)
+        return at + took
+
+    def rate(self, t: float) -> float:
+        return self.pieces[bisect_right(self.pieces, (t, math.inf, 0.0)) - 1][1]
+
+    def gear(self, t: float, waiting: bool) -> Gear:
+        _, rate, limit = self.pieces[bisect_right(self.pieces, (t, math.inf, 0.0)) - 1]
+        i = bisect_right(self.blocks, (t, math.inf)) - 1
+        wait = max(0.0, self.blocks[i][1] - t) if i >= 0 else 0.0
+        return Gear(rate, self.budget, limit, (wait, wait), waiting, bisect_right(self.sends, t))
+
+
+def pacer(dice: random.Random, budget: float, span: float, kind: str) -> Pacer:
+    """`kind`: steady, blocks (with a fall and a climb each), limit (found at some time), wild (no rate at all)."""
+    latency, connections = (0.2, 6) if budget else (dice.uniform(0.3, 2.0), 4)
+    pieces, blocks = [(0.0, budget, 0.0)], list[tuple[float, float]]()
+    if kind == "blocks":
+        every = dice.uniform(1500, 12_000)
+        t = dice.expovariate(1 / every)
+        while t < span:
+            long = dice.uniform(60, 300)
+            blocks.append((t, t + long))
+            t += long
+            pieces += [(t + 60 * step, budget * (0.5 + step / 20), 0.0) for step in range(11)]
+            t += 660 + dice.expovariate(1 / every)
+    if kind == "limit":
+        at, limit = dice.uniform(60, 600), budget * dice.uniform(0.3, 0.9)
+        for hit in (at, at + dice.uniform(600, 1800)):
+            blocks.append((hit, hit + 200))
+            pieces += [(hit, 0.5 * limit, 0.0), (hit + 200, 0.5 * limit, 0.0)]
+            pieces += [(hit + 200 + 30 * step, limit * (0.5 + step / 10), 0.0) for step in range(1, 5)]
+        pieces.append((pieces[-1][0] + 1, 0.96 * limit, limit))
+    return Pacer(budget, sorted(pieces), blocks, latency, connections)
+
+
+@dataclass
+class Made:
+    """A run that was: its times, sorted, and its end."""
+
+    end: float
+    api: Pacer
+    images: Pacer
+    works: int
+    admitted: list[float]
+    answered: list[float]
+    named: list[int]
+    named_times: list[float]
+    tried: list[float]
+    ended: list[float]
+
+    def look(self, t: float) -> tuple[float, Ahead, Gear, Gear]:
+        """The run as it shows at `t`."""
+        asked = bisect_right(self.answered, t)
+        wanted, tried = self.named[asked], bisect_right(self.tried, t)
+        ended, admitted = bisect_right(self.ended, t), bisect_right(self.admitted, t)
+        sent = bisect_right(self.images.sends, t)
+        ahead = Ahead(self.works - asked, wanted - tried, asked, wanted, tried, self.works - ended, ended)
+        return t, ahead, self.api.gear(t, admitted - asked > 1), self.images.gear(t, wanted - sent > 0)
+
+
+def make(seed: int, works: int) -> Made:
+    """The run of a seed."""
+    dice = random.Random(seed)
+    kinds = ("steady", "blocks", "blocks", "limit", "wild")
+    rate = 0.6 * 4 ** dice.uniform(-0.5, 1.5)
+    ratio = 2 ** dice.uniform(-1, 1.6)
+    span = 4 * works / rate
+    api_kind, images_kind = dice.choice(kinds), dice.choice(kinds)
+    api = pacer(dice, 0.0 if api_kind == "wild" else rate, span, api_kind)
+    images = pacer(dice, 0.0 if images_kind == "wild" else rate * ratio, span, images_kind)
+    dead, cluster = dice.uniform(0.1, 0.6), dice.choice((1, 20, works / 50, works / 20))
+    tail = dice.uniform(1.3, 2.5)
+    gone = False
+    left = 0.0
+    admitted: list[float] = []
+    answered: list[float] = []
+    tried: list[float] = []
+    ended: list[float] = []
+    named = [0]
+    slots: list[float] = []
+    for _ in range(works):
+        if left <= 0:
+            gone = dice.random() < dead
+            left = dice.expovariate(1 / cluster) if cluster > 1 else 1
+        left -= 1
+        begin = heappop(slots) if len(slots) >= WORKS else 0.0
+        admitted.append(begin)
+        alive = not gone and dice.random() < 0.97
+        pages = min(200, int(dice.paretovariate(tail))) if alive else 0
+        known = api.send(begin, dice)
+        if pages > 1:
+            known = api.send(begin, dice)
+        answered.append(known)
+        named.append(named[-1] + pages)
+        last = known
+        for _page in range(pages):
+            got = images.send(known, dice)
+            tried.append(got)
+            last = max(last, got)
+        ended.append(last)
+        heappush(slots, last)
+    for times in (admitted, answered, tried, ended, api.sends, images.sends):
+        times.sort()
+    return Made(ended[-1], api, images, works, admitted, answered, named, answered, tried, ended)
