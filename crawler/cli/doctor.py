@@ -14,7 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from crawler.cli.errors import ConfigError
 from crawler.cli.flags import add_setting_flags, flag_values
+from crawler.cli.keys import SESSION, SESSION_VARIABLE
 from crawler.cli.loading import Loaded, load, unbounded_session
 from crawler.settings import Settings
 
@@ -42,16 +44,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when a run can begin; 2 when something is in its way. Raises ConfigError for settings that cannot be used."""
-    loaded = load(Path(args.config) if args.config else None, flag_values(args), os.environ, source_needed=False)
-    found = list(examine(loaded))
+    """0 when a run can begin; 2 when something is in its way."""
+    try:
+        config = Path(args.config) if args.config else None
+        found = list(examine(load(config, flag_values(args), os.environ, source_needed=False)))
+    except ConfigError as error:
+        found = [*_faults(error), *_machine(Settings())]
     for finding in found:
         if finding.verdict != "ok" or not args.quiet:
             print(f"{_SIGN[finding.verdict]}  {finding.what:<9} {finding.text}")
     bad = sum(finding.verdict == "bad" for finding in found)
     if bad:
-        print(f"{bad} of {len(found)} stand in the way of a run.", file=sys.stderr)
+        stand = "stands" if bad == 1 else "stand"
+        print(f"{bad} of {len(found)} {stand} in the way of a run.", file=sys.stderr)
     return 2 if bad else 0
+
+
+def _faults(error: ConfigError) -> Iterator[Finding]:
+    """Settings that cannot be used, each with its place. What would be looked at with their help is not."""
+    for line in error.lines:
+        yield Finding("bad", "session" if SESSION in line or SESSION_VARIABLE in line else "settings", line)
+
+
+def _machine(settings: Settings) -> Iterator[Finding]:
+    """What does not depend on a list or a folder."""
+    yield _files(settings)
+    yield _clock(Path(settings.output.dir))
+    yield _tls(settings)
 
 
 def examine(loaded: Loaded) -> Iterator[Finding]:
@@ -63,9 +82,7 @@ def examine(loaded: Loaded) -> Iterator[Finding]:
     yield from _source(settings)
     yield from _session(loaded)
     yield from _folder(settings)
-    yield _files(settings)
-    yield _clock(Path(settings.output.dir))
-    yield _tls(settings)
+    yield from _machine(settings)
     yield from _page(settings)
 
 
@@ -117,7 +134,9 @@ def _folder(settings: Settings) -> Iterator[Finding]:
     free, reserve = found.f_bavail * found.f_frsize, settings.output.reserve_mb * 1_000_000
     room = f"{free / 1e9:,.1f} GB free, output.reserve_mb keeps {reserve / 1e9:,.2f} of them"
     yield Finding("bad" if free <= reserve else "ok", "disk", room)
-    if found.f_files:  # some file systems make inodes as they go, and say 0
+    if not found.f_files:
+        yield Finding("ok", "inodes", "made as they are needed by this file system")
+    else:
         few = found.f_favail < _FEW_INODES
         yield Finding("warn" if few else "ok", "inodes", f"{found.f_favail:,} free; an image is a file, each needs one")
 

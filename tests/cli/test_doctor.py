@@ -86,3 +86,20 @@ def test_a_clock_behind_the_log(config: Path, capsys: pytest.CaptureFixture[str]
     code, said = examined(config, capsys)
     assert code == 2
     assert "before the log's last line" in said["clock"]
+
+
+def test_settings_that_cannot_be_used_are_findings(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each fault with its place, a session others can read among them, and the machine is looked at all the same."""
+    secret = config.parent / "session.txt"
+    secret.write_text("77_" + "b" * 32)
+    secret.chmod(0o644)
+    config.write_text(config.read_text() + '[site]\nsession_file = "session.txt"\n[limits]\nworks = 0\n')
+    code = main(["doctor", str(config)])
+    out = capsys.readouterr().out
+    assert code == 2
+    assert f"BAD   settings  {config}:8: limits.works" in out
+    assert "BAD   session " in out
+    assert "chmod 600" in out
+    assert "b" * 32 not in out
+    for what in ("files", "clock", "TLS"):
+        assert f"  {what} " in out
