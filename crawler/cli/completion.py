@@ -46,8 +46,8 @@ def table() -> Iterator[Command]:
         # argparse has no public list of its actions; this name has stood since Python 2.7.
         actions: list[argparse.Action] = [a for a in vars(parser)["_actions"] if a.help != argparse.SUPPRESS]
         flags = tuple(_flag(action) for action in actions if action.option_strings)
-        places = tuple(_values(action) for action in actions if not action.option_strings)
-        yield Command(name, help, flags, places)
+        places: list[Values] = [_values(action) for action in actions if not action.option_strings]
+        yield Command(name, help, flags, tuple(places))
 
 
 def _flag(action: argparse.Action) -> Flag:
