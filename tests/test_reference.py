@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT / "scripts" / "pages"))
 
 import command_pages  # noqa: E402
-import make  # noqa: E402
+import reference  # noqa: E402
 
 from crawler.cli.main import COMMANDS, parser_of  # noqa: E402
 
@@ -24,7 +24,7 @@ _LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 def test_the_reference_is_up_to_date() -> None:
     """`scripts/reference` would change nothing; it says where something must be said of what is new."""
-    stale = make.differences()
+    stale = reference.differences()
     assert not stale, "run scripts/reference\n" + "\n".join(stale.values())
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import importlib
 
-from markdown import code, sentence, table
-from markdown import page as joined
+from written import code, sentence, table
+from written import page as joined
 
 from crawler.cli.flags import SHORT
 from crawler.cli.keys import SESSION, keys

@@ -7,9 +7,9 @@ import inspect
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from markdown import page as joined
-from markdown import table
 from meanings import ENVELOPE, EVENT_SAYS, EVENTS
+from written import page as joined
+from written import table
 
 from crawler import events
 from crawler.log.codec import encode

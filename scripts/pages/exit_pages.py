@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from markdown import page as joined
-from markdown import table
+from written import page as joined
+from written import table
 
 RUN = {
     0: (

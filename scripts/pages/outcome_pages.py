@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import get_args, get_type_hints
 
-from markdown import page as joined
-from markdown import table
 from meanings import CLOSED, FAILURES, GONE, RULES, THROTTLED, VOIDED
+from written import page as joined
+from written import table
 
 from crawler.model import Absent, Failure, Kind
 from crawler.rules.retry import BREAKER, DENIED_MAX, FINAL, REFUSALS, REFUSALS_MAX, permanent

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from advice import ADVICE
-from markdown import code, sentence, table
-from markdown import page as joined
+from written import code, sentence, table
+from written import page as joined
 
 from crawler.cli.flags import SHORT
 from crawler.cli.keys import Key, keys, sections

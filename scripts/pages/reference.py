@@ -10,6 +10,7 @@ from pathlib import Path
 import command_pages
 import event_pages
 import exit_pages
+import metric_pages
 import outcome_pages
 import setting_pages
 
@@ -20,6 +21,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "outcomes.md": outcome_pages.page,
     "exit-codes.md": exit_pages.page,
     "events.md": event_pages.page,
+    "metrics.md": metric_pages.page,
 }
 NOTE = "<!-- Made by scripts/reference: change the code or scripts/pages, and run it. -->\n\n"
 
