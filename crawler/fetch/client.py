@@ -28,6 +28,7 @@ from crawler.fetch.lane import CurlLane, header_lines
 from crawler.fetch.reply import Reply, Watch
 from crawler.fetch.settings import NetworkSettings
 from crawler.fetch.trust import Trust
+from crawler.fetch.where import Origin, Origins, Where, host_of
 from crawler.model import Failure, Kind, Lane
 from crawler.rules import addresses
 from crawler.stop import Stop
@@ -37,9 +38,7 @@ SLOW_WINDOW_S = 30.0
 _DNS_TTL_S = 60
 _LINES = 256
 _CLOCKS_APART_S = 5.0
-_PLAIN = re.compile(r"[\x21-\x7e]+")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
-_HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
 
 
 class BadNetwork(Stop):
@@ -65,52 +64,21 @@ async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerTy
         raise _Lost(error) from error
 
 
-def parse_url(text: str, base: URL | None = None) -> URL:
-    """The URL, exactly as it was spelt where it is plain ASCII; relative to `base` if given.
-
-    Raises ValueError for what is no http(s) URL with a usable host, and for one with a user name in it.
-    """
-    text = text.strip()
-    url = URL(text, encoded=_PLAIN.fullmatch(text) is not None)
-    if base is not None and (url.raw_host or not url.scheme):
-        url = base.join(url)
-    if url.scheme not in ("http", "https"):
-        raise ValueError(f"scheme {url.scheme[:20]!r} is neither http nor https")
-    if not _HOST.fullmatch(host_of(url)):
-        raise ValueError("no usable host name")
-    if url.raw_user is not None or url.raw_password is not None:
-        raise ValueError("user names in URLs are not supported")
-    if not url.port:
-        raise ValueError("no usable port")
-    host = host_of(url)
-    return url if host == url.raw_host else url.with_host(host)
-
-
-def host_of(url: URL) -> str:
-    """The host, lower-case, without brackets and trailing dot."""
-    return (url.raw_host or "").lower().removesuffix(".")
-
-
-def host_key(url: URL) -> str:
-    """What a limiter is kept for: the host, with the port where it is unusual."""
-    return host_of(url) if url.is_default_port() else f"{host_of(url)}:{url.port}"
-
-
-def origin_of(url: URL) -> tuple[str, str, int | None]:
-    """Scheme, host and port: what secrets are bound to, and what a robots.txt speaks for."""
-    return url.scheme, host_of(url), url.port
-
-
 def tls_context(ca_file: str) -> ssl.SSLContext:
     """Verifies always; trusts the system's CAs, and `ca_file` in addition. Raises BadNetwork."""
     context = ssl.create_default_context()
     context.set_alpn_protocols(["http/1.1"])
     if ca_file:
-        try:
-            context.load_verify_locations(cafile=ca_file)
-        except OSError as error:  # ssl.SSLError is one
-            raise BadNetwork(f"network.ca_file: {ca_file}: {error}. Give a file of PEM certificates.") from error
+        trusting(context, ca_file)
     return context
+
+
+def trusting(context: ssl.SSLContext, ca_file: str) -> None:
+    """Have a context trust `ca_file`. Raises BadNetwork."""
+    try:
+        context.load_verify_locations(cafile=ca_file)
+    except OSError as error:  # ssl.SSLError is one
+        raise BadNetwork(f"network.ca_file: {ca_file}: {error}. Give a file of PEM certificates.") from error
 
 
 class _Response:
@@ -119,11 +87,15 @@ class _Response:
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self.status = response.status
         self.headers = {name.lower(): value for name, value in response.headers.items()}
+        self.head_at = asyncio.get_running_loop().time()
         self._response = response
 
     @property
     def at_end(self) -> bool:
         return self._response.content.at_eof()
+
+    def whole(self) -> bytes | None:
+        return None
 
     async def read(self) -> bytes:
         return await self._response.content.readany()
@@ -149,11 +121,14 @@ class Client:
         self._timeout = aiohttp.ClientTimeout(total=None, connect=network.connect_s, sock_read=network.idle_s)
         # No silence is longer than idle_s, but a head may drip for ever: it gets this long in all.
         self._head_s = network.connect_s + network.idle_s + SLOW_WINDOW_S
-        self._tls = tls_context(network.ca_file)
         self._trust = Trust(network.ca_file)
+        if network.ca_file:
+            trusting(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), network.ca_file)
         self._session: aiohttp.ClientSession | None = None
         self._lane: CurlLane | None = None
-        self._refusals: dict[tuple[str, int | None], Failure | None] = {}
+        self._origins = Origins(self._know)
+        self.where = self._origins.where
+        """The place that a URL names (see Origins.where)."""
         self._lines: dict[tuple[bool, tuple[tuple[str, str], ...]], list[str]] = {}
 
     async def __aenter__(self) -> Client:
@@ -161,65 +136,42 @@ class Client:
             self._lane = CurlLane(
                 self._guard, self._trust.path, self._network.connect_s, self._network.idle_s, SLOW_WINDOW_S
             )
-        connector = aiohttp.TCPConnector(
-            ssl=self._tls,
-            limit=0,  # connections are counted by the door, for each host
-            ttl_dns_cache=_DNS_TTL_S,
-            socket_factory=self._socket,
-        )
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-            auto_decompress=False,
-            timeout=self._timeout,
-            middlewares=(_once,),
-        )
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._session is not None
         if self._lane is not None:
             self._lane.close()
         self._trust.close()
-        await self._session.close()
-        await asyncio.sleep(0)  # transports close in the loop's next turn
+        if self._session is not None:
+            await self._session.close()
+            await asyncio.sleep(0)  # transports close in the loop's next turn
 
-    def refusal(self, url: URL) -> Failure | None:
-        """Why an address spelt out in the URL is not asked; None for names, which the guard judges when it connects.
+    def _know(self, origin: Origin) -> None:
+        """How we get to an origin, and why we do not to an address spelt out; the guard judges what names stand for.
 
         A host whose last label is a number is an address to every resolver: 0x7f000001 is 127.0.0.1 to most.
         """
-        host = host_of(url)
-        if host in self._resolve or not (":" in host or _NUMBER.fullmatch(host.rpartition(".")[2])):
-            return None
-        there = (host, url.port)
-        if there not in self._refusals:
-            if len(self._refusals) >= _LINES:
-                self._refusals.clear()
-            why = None if there in self._named else addresses.refused(host, self._allowed)
-            self._refusals[there] = Failure(Kind.ADDRESS, why) if why else None
-        return self._refusals[there]
+        _, host, port = origin.id
+        there = self._resolve.get(host)
+        if there is not None:
+            origin.place = f"[{there[0]}]:{there[1]}" if ":" in there[0] else f"{there[0]}:{there[1]}"
+        elif (":" in host or _NUMBER.fullmatch(host.rpartition(".")[2])) and (host, port) not in self._named:
+            why = addresses.refused(host, self._allowed)
+            origin.refusal = Failure(Kind.ADDRESS, why) if why else None
 
-    async def open(self, url: URL, headers: Mapping[str, str], lane: Lane) -> Reply | Failure:
+    async def open(self, where: Where, headers: Mapping[str, str], lane: Lane) -> Reply | Failure:
         """Send one GET and wait for its head. The caller closes the Reply.
 
         Metadata may come as gzip; images are asked for as they are (a digest of what is stored must mean something).
         """
-        if self._lane is not None:
-            return await self._open_fast(self._lane, url, headers, packed=lane == "api")
-        return await self._open_aiohttp(url, headers, packed=lane == "api")
-
-    async def _open_fast(
-        self, lane: CurlLane, url: URL, headers: Mapping[str, str], *, packed: bool
-    ) -> Reply | Failure:
-        there = self._resolve.get(host_of(url)) if self._resolve else None
-        place = "" if there is None else f"[{there[0]}]:{there[1]}" if ":" in there[0] else f"{there[0]}:{there[1]}"
-        text = str(url)
+        packed = lane == "api"
+        if self._lane is None:
+            return await self._open_aiohttp(where.url, headers, packed=packed)
+        text, origin = where
         try:
-            transfer = lane.get(text, place, self._fields(headers, packed=packed), tls=url.scheme == "https")
+            transfer = self._lane.get(text, origin.place, self._fields(headers, packed=packed), tls=origin.tls)
         except (ValueError, OSError) as error:
             return failure_of(error)
         try:
@@ -243,7 +195,8 @@ class Client:
         return lines
 
     async def _open_aiohttp(self, url: URL, headers: Mapping[str, str], *, packed: bool) -> Reply | Failure:
-        assert self._session is not None
+        if self._session is None:
+            self._session = self._new_session()
         names = {"User-Agent": self._agent, "Accept-Encoding": "gzip" if packed else "identity", **headers}
         extra: dict[str, Any] = {}
         where = url
@@ -265,6 +218,23 @@ class Client:
                 return Failure(Kind.SLOW, f"no complete head within {self._head_s:.0f} s")
             return failure_of(error)
         return Reply(_Response(response), str(url), self._watch, packed=packed)
+
+    def _new_session(self) -> aiohttp.ClientSession:
+        """Made when first needed: reading the system's certificates takes longer than a hundred images."""
+        connector = aiohttp.TCPConnector(
+            ssl=tls_context(self._network.ca_file),
+            limit=0,  # connections are counted by the door, for each host
+            ttl_dns_cache=_DNS_TTL_S,
+            socket_factory=self._socket,
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            auto_decompress=False,
+            timeout=self._timeout,
+            middlewares=(_once,),
+        )
 
     def _socket(self, info: tuple[int, int, int, str, tuple[Any, ...]]) -> socket.socket:
         """The guard: called by the connector with the very address that it is about to connect to."""

@@ -12,10 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import TracebackType
 
-from yarl import URL
-
 from crawler.events import Throttled
-from crawler.fetch.client import Client, host_key, origin_of, parse_url
+from crawler.fetch.client import Client
 from crawler.fetch.daily import Daily, Turn
 from crawler.fetch.exchange import Exchange, Had, HostState, Request
 from crawler.fetch.hosts import Host, Hosts, OnThrottle, utc
@@ -23,6 +21,7 @@ from crawler.fetch.memory import Room
 from crawler.fetch.reply import Reply
 from crawler.fetch.robots import Robots
 from crawler.fetch.settings import HostLimits, NetworkSettings
+from crawler.fetch.where import Where
 from crawler.model import Failure, Kind, Lane
 from crawler.rules.budget import Budget
 from crawler.rules.retry import (
@@ -71,6 +70,7 @@ class Door:
         self._retry = retry
         self._gate = gate
         self._client = Client(network)
+        self._most = int(network.max_body_mb * 1e6)
         self._hosts = Hosts(lanes, retry, gate, on_throttle, now=now, known=known, daily=daily)
         self._memory = Room(int(memory_mb * 1e6), gate)
         self._robots = Robots(self._ask_robots, retry, gate, obey=network.robots == "obey")
@@ -136,59 +136,59 @@ class Door:
         """One attempt, redirects followed; None when it was had. `robots`: this is a robots.txt, about which none
         is asked. `again`: it was refused before."""
         try:
-            first = url = parse_url(request.url)
+            first = where = self._client.where(request.url)
         except ValueError as error:
             return Failure(Kind.BAD_URL, f"{request.url[:200]}: {error}")
         most = _ROBOTS_REDIRECTS if robots else self._network.max_redirects
         for _ in range(most + 1):
-            failure = self._client.refusal(url)
-            if failure is None and not robots:
-                failure = await self._robots.refusal(url, request.lane)
+            failure = where.origin.refusal
+            if failure is None and not robots and not self._robots.known(where):
+                failure = await self._robots.refusal(where, request.lane)
             if failure is not None:
                 return failure
-            secret = origin_of(url) == origin_of(first)
-            outcome = await self._visit(exchange, request, url, secret=secret, again=again)
-            if not isinstance(outcome, URL):
+            headers = request.headers
+            if request.secret and where.origin.id == first.origin.id:
+                headers = {**headers, **request.secret}
+            outcome = await self._visit(exchange, request, where, headers, again=again)
+            if not isinstance(outcome, Where):
                 return outcome
-            if url.scheme == "https" and outcome.scheme == "http":
-                return Failure(Kind.REDIRECT, f"from https down to {outcome.scheme}://{outcome.raw_host}")
-            url = outcome
+            if where.origin.tls and not outcome.origin.tls:
+                return Failure(Kind.REDIRECT, f"from https down to http://{outcome.origin.id[1]}")
+            where = outcome
         return Failure(Kind.REDIRECT, f"more than {most} redirects")
 
     async def _visit(
-        self, exchange: Exchange, request: Request, url: URL, *, secret: bool, again: bool
-    ) -> Failure | URL | None:
-        """One request on the wire, politely: the next URL for a redirect."""
-        headers = {**request.headers, **request.secret} if secret else request.headers
-        host = self._hosts.host(host_key(url), request.lane)
-        turn = await host.enter(self._memory, request.room_bytes)
+        self, exchange: Exchange, request: Request, where: Where, headers: Mapping[str, str], *, again: bool
+    ) -> Failure | Where | None:
+        """One request on the wire, politely: the next place for a redirect."""
+        host = self._hosts.host(where.origin.key, request.lane)
+        turn = host.enter_now(self._memory, request.room_bytes) or await host.enter(self._memory, request.room_bytes)
         try:
             if host.pace.blocks >= BREAKER:  # seen by somebody else while this one waited for its turn
                 raise Blocked(_blocked(host))
             self.requests += 1
             sent = host.now()
-            reply = await self._client.open(url, headers, request.lane)
+            reply = await self._client.open(where, headers, request.lane)
             if isinstance(reply, Failure) or reply.head.status not in (429, 503):
                 host.heard()
             if isinstance(reply, Failure):
                 self._judge(host, reply, None, sent)
                 return reply
-            head_at = host.now()
             try:
-                outcome = await self._converse(exchange, reply, url, host, turn)
+                outcome = await self._converse(exchange, reply, where, host, turn)
             finally:
-                host.answered(head_at - sent, reply.received)
+                host.answered(reply.head_at - sent, reply.received)
                 host.daily.came(turn, reply.received)
                 reply.close()
             self._judge(host, outcome, reply.head.status, sent, again=again)
-            if reply.head.status == 403 and host.denied(str(url)):
+            if reply.head.status == 403 and host.denied(where.text):
                 raise Blocked(_denied(host))
             return outcome
         finally:
             host.leave(self._memory, turn)
 
     def _judge(
-        self, host: Host, outcome: Failure | URL | None, status: int | None, sent: float, *, again: bool = False
+        self, host: Host, outcome: Failure | Where | None, status: int | None, sent: float, *, again: bool = False
     ) -> None:
         """What the host's limiter learns from what was `sent` then. Raises Blocked when the host does but refuse."""
         failure = outcome if isinstance(outcome, Failure) else None
@@ -204,13 +204,13 @@ class Door:
             host.let_in()
 
     async def _converse(
-        self, exchange: Exchange, reply: Reply, url: URL, host: Host, turn: Turn
-    ) -> Failure | URL | None:
+        self, exchange: Exchange, reply: Reply, where: Where, host: Host, turn: Turn
+    ) -> Failure | Where | None:
         """Read the reply, and let the exchange have it unless it is the door's own business."""
         head = reply.head
         if head.status in _REDIRECTS:
             await reply.drain()
-            return self._next(head.headers.get("location"), url)
+            return self._next(head.headers.get("location"), where)
         peeked = b""
         if head.status in (403, 503):
             challenge, peeked = await self._challenge(reply)
@@ -226,26 +226,35 @@ class Door:
             if after is None and "retry-after" in head.headers:
                 after = parse_retry_after(head.headers["retry-after"], head.headers.get("date"))
             return replace(failure, status=failure.status or head.status, retry_after_s=after)
-        await host.daily.announced(turn, head.length)
+        if host.daily.bounded or peeked or (body := reply.whole()) is None or len(body) > self._most:
+            return await self._take_in(exchange, reply, peeked, host, turn)
+        if body:
+            await exchange.feed(body)
+        return await exchange.finish()
+
+    async def _take_in(self, exchange: Exchange, reply: Reply, peeked: bytes, host: Host, turn: Turn) -> Failure | None:
+        """Hand on a body as it comes."""
+        await host.daily.announced(turn, reply.head.length)
         if peeked:
             await exchange.feed(peeked)
         while True:
             piece = await reply.read()
-            host.daily.came(turn, reply.received)
-            await host.daily.keep_up()
+            if host.daily.bounded:
+                host.daily.came(turn, reply.received)
+                await host.daily.keep_up()
             if isinstance(piece, Failure):
                 return piece
             if not piece:
                 return await exchange.finish()
             await exchange.feed(piece)
 
-    def _next(self, location: str | None, url: URL) -> URL | Failure:
+    def _next(self, location: str | None, where: Where) -> Where | Failure:
         if not location:
             return Failure(Kind.REDIRECT, "no Location")
         # Header bytes beyond ASCII come as surrogates; most are UTF-8 that somebody forgot to quote.
         text = location.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         try:
-            return parse_url(text, url)
+            return self._client.where(text, where.url)
         except ValueError as error:
             return Failure(Kind.REDIRECT, f"Location {text[:100]!r}: {error}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from crawler.model import Failure, Lane
 
@@ -24,8 +24,7 @@ class Request:
     room_bytes: int = 512 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """Status and headers of the last hop. Header names are lower-case; `length` is Content-Length, if given."""
 
     status: int

@@ -38,7 +38,8 @@ class Transfer:
     """One GET on its way: `head` first, then `read` until it gives b"", and `close`, always."""
 
     __slots__ = (
-        "_chunks", "_head", "_lane", "_size", "_waiter", "allowed", "done", "failure", "head_by", "headers",
+        "_chunks", "_head", "_lane", "_size", "_waiter", "allowed", "done", "failure", "head_at",
+        "head_by", "headers",
         "heard", "lines", "paused", "refused", "sent", "status", "wire",
     )  # fmt: skip
 
@@ -53,6 +54,7 @@ class Transfer:
         self.headers: dict[str, str] = {}
         self.lines = lines
         self.head_by = head_by
+        self.head_at = 0.0
         self.heard = 0.0
         self.sent = self.done = self.paused = False
         self.failure: Failure | None = None
@@ -62,7 +64,8 @@ class Transfer:
     # -- for the one who wants it ------------------------------------------------------------------
 
     async def head(self) -> Failure | None:
-        """Wait for status and headers, or the reason why there are none."""
+        """Wait for status and headers, or the reason why there are none; of a body that is small, for all of it: to
+        wake somebody costs as much as to hand him 64 KB."""
         while not self._head:
             if self.done:
                 return self.failure or Failure(Kind.RESET, "the connection ended within the head")
@@ -74,6 +77,17 @@ class Transfer:
         """Nothing more will come, and all that came was read."""
         return self.done and not self._chunks
 
+    def whole(self) -> bytes | None:
+        """The body, if all of it has come and nothing was read yet."""
+        return self._taken() if self.done and self.failure is None else None
+
+    def _taken(self) -> bytes:
+        chunks = self._chunks
+        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        chunks.clear()
+        self._size = 0
+        return data
+
     async def read(self) -> bytes:
         """What came of the body: 64 KB or more while it flows; b"" at its end. Raises LostReply for a broken one."""
         while self._size < PIECE_BYTES and not self.done:
@@ -84,10 +98,7 @@ class Transfer:
             if self._size:
                 break  # enough, or woken to be judged: the pace may be too slow
         if self._chunks:
-            data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-            self._chunks.clear()
-            self._size = 0
-            return data
+            return self._taken()
         if self.failure is not None:
             raise LostReply(self.failure)
         return b""
@@ -139,8 +150,8 @@ class Transfer:
 
     def look(self) -> None:
         """See whether the head is complete, though no body has begun."""
-        if not self._head and self.lines:
-            self.take_head()
+        if not self._head and self.lines and self.take_head():
+            self.wake()
 
     def take_head(self) -> bool:
         """Read the lines of the head, if all have come. Waiting for a body, nobody needs them before it begins; so
@@ -161,7 +172,7 @@ class Transfer:
             elif line in (b"\r\n", b"\n"):
                 if status >= 200:
                     self._head, self.status, self.headers = True, status, headers
-                    self.wake()
+                    self.head_at = self._lane.loop.time()
                     return True
             else:
                 name, _, value = line.partition(b":")
@@ -172,8 +183,12 @@ class Transfer:
     def on_body(self, data: bytes) -> int | None:
         """Bytes of the body; asks libcurl to wait when nobody reads them."""
         self.heard = self._lane.loop.time()
-        if not self._head and not self.take_head():
-            return 0
+        if not self._head:
+            if not self.take_head():
+                return 0
+            length = self.headers.get("content-length", "")
+            if len(length) > 5 or not length:  # more than a piece, or nobody knows
+                self.wake()
         if self._size >= _HELD_BYTES:
             self.paused = True
             return pycurl.WRITEFUNC_PAUSE

@@ -59,6 +59,7 @@ class Inflate:
 class Body(Protocol):
     """What a way to the network gives of a reply: status, headers by lower-case name, and the body as it comes.
 
+    `head_at` is when the head came, on the loop's clock; `whole` gives the body at once, if all of it has come, well.
     `read` gives some bytes, b"" at the end, and raises one of errors.FOREIGN for a body that breaks off.
     """
 
@@ -68,6 +69,9 @@ class Body(Protocol):
     def headers(self) -> Mapping[str, str]: ...
     @property
     def at_end(self) -> bool: ...
+    @property
+    def head_at(self) -> float: ...
+    def whole(self) -> bytes | None: ...
     async def read(self) -> bytes: ...
     def close(self) -> None: ...
 
@@ -79,13 +83,9 @@ class Reply:
         headers = body.headers
         length = headers.get("content-length", "")
         self.packed = packed and headers.get("content-encoding", "").lower() in ("gzip", "x-gzip")
-        self.head = Head(
-            status=body.status,
-            headers=headers,
-            url=url,
-            # The length of what is read here; nobody knows it for a packed body.
-            length=int(length) if length.isdecimal() and not self.packed else None,
-        )
+        # The length of what is read here; nobody knows it for a packed body.
+        size = int(length) if length.isdecimal() and not self.packed else None
+        self.head = Head(body.status, headers, url, size)
         self.received = 0
         self._body = body
         self._watch = watch
@@ -93,6 +93,7 @@ class Reply:
         self._given = 0
         self._failure: Failure | None = None
         self._loop = asyncio.get_running_loop()
+        self.head_at = body.head_at
         self._left = self._mark_at = self._loop.time()
         self._mark_bytes = 0
 
@@ -104,6 +105,13 @@ class Reply:
         if self.head.length is not None and self.head.length > self._watch.max_bytes:
             return self._too_large(self.head.length)
         return None
+
+    def whole(self) -> bytes | None:
+        """All of the body, if it has come already and nothing in it needs a look here; then nothing is left to read."""
+        if self._inflate is not None or (data := self._body.whole()) is None:
+            return None
+        self.received = len(data)
+        return data
 
     async def read(self) -> bytes | Failure:
         """The next piece of the body; b"" at its end. After a Failure nothing more comes."""

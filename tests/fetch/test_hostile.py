@@ -11,7 +11,7 @@ import warnings
 import pytest
 from fetch_kit import TRANSPORT, Server, Want, door, named, real, reply, until
 
-from crawler.fetch.client import Client, parse_url
+from crawler.fetch.client import Client
 from crawler.fetch.exchange import Had
 from crawler.fetch.reply import Reply
 from crawler.fetch.settings import NetworkSettings
@@ -184,7 +184,7 @@ async def test_a_body_that_nobody_reads_holds_little() -> None:
         Server(lambda _: pour) as server,
         Client(NetworkSettings(resolve=named(a=server), transport=TRANSPORT[0])) as client,
     ):
-        got = await client.open(parse_url("http://a.test/"), {}, "images")
+        got = await client.open(client.where("http://a.test/"), {}, "images")
         assert isinstance(got, Reply)
         await asyncio.sleep(0.3)
         assert sent < 20_000_000
@@ -206,7 +206,7 @@ async def test_a_client_closed_in_the_middle_lets_nobody_wait() -> None:
 
     async with Server(lambda _: silent) as server:
         client = await Client(NetworkSettings(resolve=named(a=server), transport=TRANSPORT[0])).__aenter__()
-        task = asyncio.get_running_loop().create_task(client.open(parse_url("http://a.test/"), {}, "images"))
+        task = asyncio.get_running_loop().create_task(client.open(client.where("http://a.test/"), {}, "images"))
         await until(lambda: server.seen)
         await client.__aexit__(None, None, None)
         assert isinstance(await task, Failure)
