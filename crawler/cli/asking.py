@@ -73,7 +73,7 @@ class Asking:
         )
         path = kind = ""
         while not kind:
-            path = self._ask(self.defaults["source.path"], self._list_file)
+            path = self._ask(_only_list() or self.defaults["source.path"], self._list_file)
             _say(f"     And what is on it? {' | '.join(_KINDS)}")
             kind = self._ask(_looks_like(path), _kind)
             if os.path.isfile(path):
@@ -174,8 +174,9 @@ class Asking:
             return []
         site = {"name": "urls"} if self.answers["source.kind"] == "urls" else {}
         limits = {"api": {"rate": api}, "images": {"rate": images}}
-        seconds = estimate(Left(self.ids, 0, 0, 0), Settings.model_validate({"site": site, "limits": limits})).total_s
-        return [] if seconds is None else [f"So your list takes at least {duration(seconds)}."]
+        left = Left(new=self.ids, undescribed=0, described=0, images_left=0)
+        seconds = estimate(left, Settings.model_validate({"site": site, "limits": limits})).total_s
+        return [] if seconds is None else [f"So your list takes about {duration(seconds)}."]
 
     def _rating(self) -> None:
         logged_out = (
@@ -216,6 +217,17 @@ class Asking:
         if path == "-" or os.path.commonpath([home, path]) != home:
             return path
         return os.path.relpath(path, home)
+
+
+def _only_list() -> str:
+    """The one file here that can be a list; "" where there are none or several. What others may not read is none."""
+    with os.scandir() as entries:
+        found = [
+            entry.name
+            for entry in entries
+            if entry.name.endswith((".txt", ".csv")) and entry.is_file() and entry.stat().st_mode & 0o040
+        ]
+    return found[0] if len(found) == 1 else ""
 
 
 def _kind(text: str) -> str:

@@ -6,7 +6,7 @@ import argparse
 import importlib
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from crawler.cli import main, shells
 from crawler.cli.keys import keys
@@ -42,12 +42,39 @@ def run(args: argparse.Namespace) -> int:
 def table() -> Iterator[Command]:
     """What each command takes, read off its parser."""
     for name, help in main.COMMANDS.items():
-        parser = main.parser_of(name, importlib.import_module(f"crawler.cli.{name}"))
-        # argparse has no public list of its actions; this name has stood since Python 2.7.
-        actions: list[argparse.Action] = [a for a in vars(parser)["_actions"] if a.help != argparse.SUPPRESS]
-        flags = tuple(_flag(action) for action in actions if action.option_strings)
-        places: list[Values] = [_values(action) for action in actions if not action.option_strings]
-        yield Command(name, help, flags, tuple(places))
+        yield command_of(name, help, main.parser_of(name, importlib.import_module(f"crawler.cli.{name}")))
+
+
+def command_of(name: str, help: str, parser: argparse.ArgumentParser) -> Command:
+    """What one parser takes; of a command that has commands of its own, what any of them takes."""
+    flags: list[Flag] = []
+    places: list[Values] = []
+    for action in actions_of(parser):
+        if action.option_strings:
+            flags.append(_flag(action))
+            continue
+        places.append(_values(action))
+        inner: list[Command] = [command_of(name, help, each) for each in parsers_in(action).values()]
+        flags += dict.fromkeys(flag for each in inner for flag in each.flags if flag not in flags)
+        for at in range(max((len(each.places) for each in inner), default=0)):
+            kinds: set[Values] = {each.places[at] for each in inner if len(each.places) > at}
+            places.append(kinds.pop() if len(kinds) == 1 else "files")
+    return Command(name, help, tuple(flags), tuple(places))
+
+
+def actions_of(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    """The options and places of a parser that people are told of."""
+    # argparse has no public list of its actions; this name has stood since Python 2.7.
+    return [action for action in vars(parser)["_actions"] if action.help != argparse.SUPPRESS]
+
+
+def parsers_in(action: argparse.Action) -> dict[str, argparse.ArgumentParser]:
+    """The commands of a command, by name; none for any other action."""
+    choices: object = action.choices
+    if not isinstance(choices, dict):
+        return {}
+    named = cast("dict[str, object]", choices)
+    return {name: each for name, each in named.items() if isinstance(each, argparse.ArgumentParser)}
 
 
 def _flag(action: argparse.Action) -> Flag:

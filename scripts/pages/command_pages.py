@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
+from collections.abc import Iterator
 
 from written import code, sentence, table
 from written import page as joined
 
+from crawler.cli.completion import actions_of, parsers_in
 from crawler.cli.flags import SHORT
 from crawler.cli.keys import SESSION, keys
 from crawler.cli.main import COMMANDS, parser_of
@@ -52,21 +54,28 @@ def page() -> str:
 
 def _command(name: str, text: str) -> str:
     parser = parser_of(name, importlib.import_module(f"crawler.cli.{name}"))
-    # argparse has no public list of its actions; this name has stood since Python 2.7.
-    actions: list[argparse.Action] = [a for a in vars(parser)["_actions"] if a.help != argparse.SUPPRESS]
-    own = [a for a in actions if a.dest not in keys() and a.dest not in (*EVERYWHERE, SESSION)]
     parts = [f"## crawler {name}", sentence(text)]
     if EXAMPLES.get(name):
         parts.append("\n".join(["```", *EXAMPLES[name], "```"]))
+    return joined(*parts, *_takes(f"crawler {name}", parser))
+
+
+def _takes(command: str, parser: argparse.ArgumentParser) -> Iterator[str]:
+    actions = actions_of(parser)
+    own = [a for a in actions if a.dest not in keys() and a.dest not in (*EVERYWHERE, SESSION) and not parsers_in(a)]
     if own:
-        parts.append(table(("takes", "which is"), ((_names(a), (a.help or "").replace("%%", "%")) for a in own)))
+        yield table(("takes", "which is"), ((_names(a), (a.help or "").replace("%%", "%")) for a in own))
     if any(a.dest in keys() for a in actions):
         short = ", ".join(f"{' '.join(map(code, flags))}" for flags in SHORT.values())
-        parts.append(
+        yield (
             "Every [setting](config.md) is a flag too (`--limits.api.rate 2`); those that are turned most have short "
             f"forms: {short}."
         )
-    return joined(*parts)
+    for action in actions:
+        for name, inner in parsers_in(action).items():
+            yield joined(
+                f"### {command} {name}", sentence(inner.description or ""), *_takes(f"{command} {name}", inner)
+            )
 
 
 def _names(action: argparse.Action) -> str:

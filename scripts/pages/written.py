@@ -17,10 +17,12 @@ def code(text: str) -> str:
 
 
 def page(*parts: str) -> str:
-    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+    return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
 
 
 def sentence(text: str) -> str:
     """Capital first, one full stop at the end."""
     text = text.strip()
+    if not text:
+        return ""
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?", "!", ":")) else ".")

@@ -69,6 +69,18 @@ def test_a_list_that_comes_later_is_believed_the_second_time(tmp_path: Path) -> 
     assert made(tmp_path)["source"]["path"] == "later.txt"
 
 
+def test_the_one_list_here_is_the_default(tmp_path: Path) -> None:
+    """A private file beside it (a session, say) is no list."""
+    (tmp_path / "popular.csv").write_text("9\n")
+    (tmp_path / "popular.csv").chmod(0o644)
+    (tmp_path / "session.txt").write_text(SECRET)
+    (tmp_path / "session.txt").chmod(0o600)
+    code, screen = converse(["init", "c.toml"], [""] * 6, tmp_path)
+    assert code == 0, screen
+    assert made(tmp_path)["source"]["path"] == "popular.csv"
+    assert SECRET not in screen
+
+
 def test_a_list_without_one_entry_is_asked_for_again(tmp_path: Path) -> None:
     """Another file may be named, not only another kind."""
     (tmp_path / "poem.txt").write_text("roses are red\nviolets are blue\n")

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from crawler.cli import shells
-from crawler.cli.completion import table
+from crawler.cli.completion import command_of, table
 from crawler.cli.keys import keys
 from crawler.cli.main import COMMANDS, main
+from crawler.cli.parser import Parser
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -153,6 +154,21 @@ def test_the_table_is_the_parsers() -> None:
             assert flags[f"--{key.name}"].values == key.choices
     assert "--site.session" not in flags
     assert flags["--recheck"].values == ("gone", "restricted", "failed", "all")
+
+
+def test_commands_of_a_command() -> None:
+    """Their names stand at its first place, then what they take; their flags are offered for all."""
+    parser = Parser(prog="crawler pairs")
+    inner = parser.add_subparsers()
+    find, review = inner.add_parser("find"), inner.add_parser("review")
+    find.add_argument("dir", metavar="DIR")
+    find.add_argument("--near", choices=("a", "b"))
+    review.add_argument("dir", metavar="DIR")
+    review.add_argument("port", nargs="?", metavar="N")
+    found = command_of("pairs", "", parser)
+    assert found.places == (("find", "review"), "folders", "none")
+    assert [flag.values for flag in found.flags if "--near" in flag.names] == [("a", "b")]
+    assert len([flag for flag in found.flags if "--help" in flag.names]) == 1
 
 
 @pytest.mark.parametrize("shell", SHELLS)
