@@ -9,6 +9,7 @@ import os
 import random
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,15 +17,17 @@ from typing import Any
 
 from crawler.checks import paths_of
 from crawler.cli.errors import UsageError
-from crawler.cli.estimate import Estimate, Left, estimate
+from crawler.cli.estimate import Cost, Estimate, Guess, Left, Pace, estimate
 from crawler.cli.flags import add_setting_flags, flag_values
 from crawler.cli.loading import Loaded, load, unbounded_session
 from crawler.engine.sample import Sampled, sample
 from crawler.log.files import LOG
 from crawler.log.reader import replay
+from crawler.rules.coming import coming
 from crawler.rules.replay import State, Totals
+from crawler.sites.pixiv import HOST
 from crawler.sources.source import Census, Source, open_source
-from crawler.words import clean, count, duration, per_second, plural, size, words
+from crawler.words import Range, between, clean, count, duration, per_second, plural, size, words
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -92,7 +95,7 @@ def make(loaded: Loaded, asked: int = 0) -> Plan:
         state = replay(log) if log.exists() else State()
         totals, left = state.totals(census.bitmap), _left(state, census, source)
         sampled = _sample(loaded, source, state, min(asked, left.works), left.works) if asked else None
-    cost = estimate(left, settings, sampled)
+    cost = estimate(left, settings, sampled, state.throttled, HOST if settings.site.name == "pixiv" else "")
     room = _room(output)
     warnings = (*loaded.remarks, *_warnings(loaded, cost, room))
     failed = totals.listed - totals.done - totals.gone - left.works
@@ -112,30 +115,30 @@ def _sample(loaded: Loaded, source: Source, state: State, asked: int, works: int
 
 
 def _left(state: State, census: Census, source: Source) -> Left:
-    known = state.known()
-    undescribed = described = images = 0
-    # A log that says nothing of the list needs no look at each id.
-    for item in source.items() if known & census.bitmap else ():
-        todo = state.todo(item.id)
-        if todo is None:
-            continue
-        if todo.images is None:
-            undescribed += 1
-        else:
-            described += 1
-            images += len(todo.images)
-    new = len(census.bitmap - known)
-    seen: Totals = state.totals(known)
+    before = coming(state, census.bitmap)
+    seen: Totals = state.totals(state.known())
     return Left(
-        new=new,
-        undescribed=undescribed - new if known & census.bitmap else 0,
-        described=described,
-        images_left=images,
+        new=before.new,
+        undescribed=before.undescribed,
+        described=before.described,
+        images_left=before.images,
         seen_done=seen.done,
         seen_gone=seen.gone,
         seen_images=seen.images,
         seen_bytes=seen.bytes,
+        hosts=_hosts(state, source),
     )
+
+
+def _hosts(state: State, source: Source) -> dict[str, int]:
+    """How many URLs that are left lie on each host; nothing for ids."""
+    found: Counter[str] = Counter()
+    for item in source.items():
+        if item.url is None:
+            break
+        if state.todo(item.id) is not None:
+            found[item.url.split("/", 3)[2].lower()] += 1
+    return dict(found)
 
 
 def _room(output: Path) -> Room:
@@ -182,8 +185,15 @@ def as_json(plan: Plan) -> dict[str, Any]:
         "malformed": census.malformed,
         "problems": [str(problem) for problem in census.problems],
         "works": left.works,
-        "requests": {"api": cost.api_requests, "images": cost.image_requests},
-        "seconds": {"api": cost.api_s, "images": cost.images_s, "total": cost.total_s},
+        "requests": {"api": cost.api.requests, "images": cost.images.requests},
+        "seconds": {"api": cost.api.seconds, "images": cost.images.seconds, "total": cost.total_s},
+        "requests_range": {"api": cost.api.requests_range, "images": cost.images.requests_range},
+        "seconds_range": {
+            "api": cost.api.seconds_range,
+            "images": cost.images.seconds_range,
+            "total": cost.total_range,
+        },
+        "rates": {"api": _rate_json(cost.api.pace), "images": _rate_json(cost.images.pace)},
         "disk": {
             "bytes": cost.bytes,
             "inodes": cost.inodes,
@@ -191,7 +201,7 @@ def as_json(plan: Plan) -> dict[str, Any]:
             "free_inodes": room.inodes,
         },
         "sample": asdict(plan.sampled) if plan.sampled else None,
-        "assumed": {name: {"value": value, "from": source} for name, (value, source) in assumed.items()},
+        "assumed": {name: {"value": guess.value, "from": guess.source} for name, guess in assumed.items()},
         "warnings": list(plan.warnings),
     }
 
@@ -212,35 +222,80 @@ def as_text(plan: Plan, loaded: Loaded) -> Iterator[str]:
         return
     if plan.sampled is not None:
         yield from _sampled(plan.sampled)
-    yield f"requests  about {count(cost.api_requests)} for metadata, {count(cost.image_requests)} for images"
-    yield f"          {_assumptions(cost)}"
-    api, images = settings.limits.api.rate, settings.limits.images.rate
-    yield f"time      {_time(cost.total_s)}"
-    if cost.api_requests:
-        yield f"          metadata {_time(cost.api_s)} at {per_second(api)}"
-    yield f"          images {_time(cost.images_s)} at {per_second(images)} a host; both at once"
-    yield f"disk      about {size(cost.bytes)} in {plural(cost.image_requests, 'file')}"
+    api, images = cost.api, cost.images
+    if api.requests:
+        yield f"requests  about {_about(api)} for metadata, {_about(images)} for images"
+    else:
+        yield f"requests  about {_about(images)} for images"
+    for i, assumption in enumerate(_assumptions(cost)):
+        yield f"{'assumed' if i == 0 else '':<9} {assumption}"
+    yield f"time      {_time(cost.total_s, cost.total_range)}"
+    if api.requests:
+        yield f"          metadata {_time(api.seconds, api.seconds_range)}{_at(api.pace)}"
+        yield f"          images {_time(images.seconds, images.seconds_range)}{_at(images.pace)}; both at once"
+    elif left.hosts:
+        yield f"          for {plural(len(left.hosts), 'host')}{_at(images.pace)} each; the busiest decides"
+    else:
+        yield f"          images only{_at(images.pace)}"
+    yield from _bounds(plan, loaded)
+    yield f"disk      about {size(cost.bytes)} in {plural(images.requests, 'file')}"
     inodes = "" if plan.room.inodes is None else f", {count(plan.room.inodes)} inodes"
     yield f"          free: {size(plan.room.bytes)}{inodes} ({count(cost.inodes)} needed)"
 
 
-def _time(seconds: float | None) -> str:
-    return "no rate is set: as fast as the site answers" if seconds is None else f"at least {duration(seconds)}"
+def _about(cost: Cost) -> str:
+    low, high = cost.requests_range
+    wide = low < 0.99 * cost.requests or high > 1.01 * cost.requests
+    return f"{count(cost.requests)}" + (f" ({count(round(low))} to {count(round(high))})" if wide else "")
 
 
-def _assumptions(cost: Estimate) -> str:
-    def said(pair: tuple[float, str], text: str) -> str:
-        return f"{text} ({'as in the log so far' if pair[1] == 'log' else pair[1]})"
+def _time(seconds: float | None, within: Range | None) -> str:
+    if seconds is None or within is None:
+        return "no rate is set: as fast as the site answers"
+    wide = within[0] < 0.95 * seconds or within[1] > 1.05 * seconds
+    return f"about {duration(seconds)} ({between(within)})" if wide else f"at least {duration(seconds)}"
 
-    alive = "every work alive" if cost.alive[0] == 1 else f"{100 * cost.alive[0]:.0f} % of the works alive"
-    return "; ".join(
-        [
-            said(cost.images_per_work, f"{cost.images_per_work[0]:.3g} images a work"),
-            *([said(cost.api_per_work, f"{cost.api_per_work[0]:.3g} metadata requests")] if cost.api_requests else []),
-            said(cost.bytes_per_image, f"{size(cost.bytes_per_image[0])} an image"),
-            said(cost.alive, alive),
-        ]
-    )
+
+def _at(pace: Pace) -> str:
+    return f" at {per_second(pace.rate)}" if pace.rate else ""
+
+
+def _bounds(plan: Plan, loaded: Loaded) -> Iterator[str]:
+    """Why it takes longer than the configured rates say: limits that were learnt, and daily budgets."""
+    limits, cost = loaded.settings.limits, plan.cost
+    for one, rate in ((cost.api, limits.api.rate), (cost.images, limits.images.rate)):
+        if one.pace.learnt is None or not one.requests:
+            continue
+        host, told = one.pace.learnt
+        known = f"limit near {per_second(told.limit)} learnt" if told.limit > 0 else "slowed down"
+        yield f"          {clean(host)}: {known} by an earlier run, so not {per_second(rate)}"
+    held = [(name, c.daily_s) for name, c in (("metadata", cost.api), ("images", cost.images)) if c.daily_s > 0]
+    if held:
+        day = " and ".join(
+            [f"{count(limits.daily.requests)} requests"] * bool(limits.daily.requests)
+            + [f"{limits.daily.gb:g} GB"] * bool(limits.daily.gb)
+        )
+        takes = ", ".join(f"{name} {duration(seconds)}" for name, seconds in held)
+        yield f"          daily budget of {day} a host: {takes} at least"
+
+
+def _assumptions(cost: Estimate) -> Iterator[str]:
+    def said(guess: Guess, text: str) -> str:
+        where = {"log": "as in the log so far", "sample": "as in the sample"}
+        return f"{text} ({where.get(guess.source, guess.source)})"
+
+    alive = f"{100 * cost.alive.value:.0f} % of the works alive" if cost.alive.value < 1 else "every work alive"
+    if cost.api.requests:
+        yield said(cost.images_per_work, f"{cost.images_per_work.value:.3g} images a work")
+        yield said(cost.api_per_work, f"{cost.api_per_work.value:.3g} metadata requests a live work")
+    yield said(cost.bytes_per_image, f"{size(cost.bytes_per_image.value)} an image")
+    low = f", at least {100 * cost.alive.low:.0f} %" if cost.alive.low < 0.99 * cost.alive.value else ""
+    yield said(cost.alive, alive + low)
+
+
+def _rate_json(pace: Pace) -> dict[str, Any]:
+    learnt = None if pace.learnt is None else {"host": pace.learnt[0], "limit": pace.learnt[1].limit}
+    return {"assumed": pace.rate, "learnt": learnt}
 
 
 def _sampled(found: Sampled) -> Iterator[str]:

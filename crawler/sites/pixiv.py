@@ -22,7 +22,9 @@ from crawler.sites.site import Ask
 
 __all__ = ["Pixiv", "work_of"]
 
-HOME = "https://www.pixiv.net/"
+HOST = "www.pixiv.net"
+"""Where metadata comes from; images come from others."""
+HOME = f"https://{HOST}/"
 _REPLY_BYTES = 1024 * 1024
 _SESSION = re.compile(r"[!#-+\--:<-\[\]-~]*")
 """What a cookie's value may hold (RFC 6265 4.1.1); a line break in it would write headers of its own."""

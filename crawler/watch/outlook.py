@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from crawler.events import Described, Event, Failed, Gone, Opened, Stored, Throttled
+from crawler.fetch.exchange import Day
+from crawler.progress import day_of
 from crawler.rules.ahead import Ahead, Forecast, Gear, Left
 from crawler.rules.coming import Coming, coming
 from crawler.rules.replay import State
 from crawler.rules.totals import Totals
-from crawler.sites.pixiv import HOME
+from crawler.sites.pixiv import HOST
+from crawler.watch.days import days
 from crawler.words import seconds_of
 
 _STEP_S = 1.0
@@ -23,7 +26,8 @@ def outlook(timed: Sequence[Timed], state: State, totals: Totals, now: float | N
     if before.works <= 0:
         return Left((0.0, 0.0), (0.0, 0.0), (0.0, 0.0))
     opened = max((i for i, (_, event) in enumerate(timed) if isinstance(event, Opened)), default=0)
-    counted = _Counted(before)
+    heard = {event.host for _, event in timed[opened:] if isinstance(event, Throttled)}
+    counted = _Counted(before, {host: event for host, event in state.throttled.items() if host not in heard})
     forecast = Forecast(totals.done + totals.gone, totals.images)
     due = 0.0
     for t, event in timed[opened:]:
@@ -32,7 +36,7 @@ def outlook(timed: Sequence[Timed], state: State, totals: Totals, now: float | N
             due = t + _STEP_S
         counted.take(event)
     if timed:
-        counted.ended(forecast, max(timed[-1][0], now or 0.0), state if now is not None else None)
+        counted.ended(forecast, max(timed[-1][0], now or 0.0), state, running=now is not None)
     return forecast.left()
 
 
@@ -47,11 +51,13 @@ def _before(state: State, totals: Totals, *, running: bool) -> Coming:
 class _Counted:
     """Counts lines into looks. What is left at the end is known; before that it does not matter."""
 
-    def __init__(self, left: Coming) -> None:
+    def __init__(self, left: Coming, told: Mapping[str, Throttled]) -> None:
+        """`told`: what limiters said last before the lines that are counted."""
         self._left = left
         self._asked = self._wanted = self._tried = self._ended = 0
         self._plain = False
-        self._told: dict[str, tuple[float, Throttled]] = {}
+        self._told = {host: (0.0, event) for host, event in told.items()}
+        self._days: dict[str, Day] = {}
 
     def take(self, event: Event | None) -> None:
         match event:
@@ -84,24 +90,25 @@ class _Counted:
         ahead = Ahead(questions, images, self._asked, self._wanted, self._tried, left.works, self._ended)
         forecast.look(t, ahead, self._gear(t, api=True), self._gear(t, api=False))
 
-    def ended(self, forecast: Forecast, t: float, state: State | None) -> None:
-        """The last look; with the `state` of a run that is on, its limiters' last words count, however long ago."""
-        for host, event in (state.throttled if state else {}).items():
-            until = seconds_of(event.until) if event.until else None
+    def ended(self, forecast: Forecast, t: float, state: State, *, running: bool) -> None:
+        """The last look: the limiters' last words count, however long ago, and the daily budgets; blocks if it runs."""
+        for host, event in state.throttled.items():
+            until = seconds_of(event.until) if event.until and running else None
             self._told[host] = (until or 0.0, event)
-        if state is None:
-            self._told = {host: (0.0, event) for host, (_, event) in self._told.items()}
+        self._days = days(state, t)
         self.look(forecast, t)
 
     def _gear(self, t: float, *, api: bool) -> Gear:
-        mine = [told for host, told in self._told.items() if (host in HOME) == api]
+        mine = [told for host, told in self._told.items() if (host == HOST) == api]
         rates = [event.rate for _, event in mine]
         limits = [event.limit for _, event in mine]
         waits = [max(0.0, until - t) for until, _ in mine] or [0.0]
+        held = [day for host, day in self._days.items() if (host == HOST) == api]
         # Who waited for a lane is not in the log: all its time counts.
         return Gear(
             rate=sum(rates) if all(rates) else 0.0,
             limit=sum(limits) if all(limits) else 0.0,
             wait_s=(min(waits), max(waits)),
             wanted=True,
+            daily=day_of(held, sum(day.bytes for day in held) / max(1, sum(day.requests for day in held))),
         )

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from crawler.cli.estimate import Left, estimate
 from crawler.cli.main import main
-from crawler.events import Described, Event, Failed, Gone, Opened, Stored
+from crawler.events import Described, Event, Failed, Gone, Opened, Stored, Throttled
 from crawler.log.codec import encode
 from crawler.log.files import LOG
 from crawler.model import Image
@@ -148,6 +148,64 @@ def test_averages_come_from_a_log_that_knows_them(here: Path, capsys: pytest.Cap
     assert "3 images a work (as in the log so far)" in capsys.readouterr().out
 
 
+def test_a_limit_that_a_run_learnt_is_planned_with(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The last word of a host's limiter lowers the rate of its lane alone, and a line says why."""
+    Path("ids.txt").write_text("".join(f"{id}\n" for id in range(1, 201)))
+    told = [
+        Throttled("www.pixiv.net", 0.3, None, "rate_limited 429"),
+        Throttled("www.pixiv.net", 0.48, None, "resumed", limit=0.5, room=20, met=1),
+    ]
+    write_log(here / "out", [Gone(1, "not_found"), *told])
+    found = plan(capsys, "--limits.api.rate", "2")
+    assert found["rates"]["api"] == {"assumed": pytest.approx(0.48), "learnt": {"host": "www.pixiv.net", "limit": 0.5}}
+    assert found["rates"]["images"] == {"assumed": 1.0, "learnt": None}
+    assert found["seconds"]["api"] == pytest.approx(199 * 1.25 / 0.48)
+    low, high = found["seconds_range"]["api"]
+    assert low == pytest.approx(found["requests_range"]["api"][0] / 0.48, rel=0.01)
+    assert low < found["seconds"]["api"] < high
+    assert main(["plan", "--source.path", "ids.txt", "--output.dir", "out", "--limits.api.rate", "2"]) == 0
+    out = capsys.readouterr().out
+    assert "www.pixiv.net: limit near 0.5/s learnt by an earlier run, so not 2/s" in out
+    # A rate below the limit is not touched by it.
+    assert plan(capsys, "--limits.api.rate", "0.2")["rates"]["api"] == {"assumed": 0.2, "learnt": None}
+
+
+def test_a_rate_that_fell_for_another_reason_may_come_back(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is planned is the rate that it begins with; at least, it takes what the configured rate takes."""
+    Path("ids.txt").write_text("".join(f"{id}\n" for id in range(1, 201)))
+    write_log(here / "out", [Gone(1, "not_found"), Throttled("i.pximg.net", 0.5, None, "connect_timeout")])
+    found = plan(capsys)
+    assert found["seconds"]["images"] == pytest.approx(398 / 0.5)
+    assert found["seconds_range"]["images"][0] == pytest.approx(found["requests_range"]["images"][0], rel=0.01)
+
+
+def test_a_daily_budget_bounds_the_plan(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each lane has its own: 1,250 questions at 100 a day take more than eleven days, whatever the rate."""
+    Path("ids.txt").write_text("".join(f"{id}\n" for id in range(1, 1001)))
+    found = plan(capsys, "--limits.daily.requests", "100", "--limits.api.rate", "50")
+    assert found["seconds"]["api"] == pytest.approx(86400 * 11.5)
+    assert found["seconds"]["images"] == pytest.approx(86400 * 19)
+    assert found["seconds_range"]["total"][1] >= 86400 * 20
+    assert main(["plan", "--source.path", "ids.txt", "--limits.daily.requests", "100"]) == 0
+    assert (
+        "daily budget of 100 requests a host: metadata 11 d 12 h, images 19 d 00 h at least" in capsys.readouterr().out
+    )
+    # 2 MB each: 0.1 GB a day are fifty images.
+    assert plan(capsys, "--limits.daily.gb", "0.1")["seconds"]["images"] == pytest.approx(86400 * 39)
+
+
+def test_the_busiest_host_decides_for_urls(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each host has a limiter of its own: sixty URLs on two hosts take what the forty of one take."""
+    urls = [f"https://{'a' if at % 3 else 'b'}.example/{at}.jpg" for at in range(60)]
+    Path("ids.txt").write_text("\n".join(urls))
+    found = plan(capsys, "--source.kind", "urls")
+    assert found["seconds"]["images"] == pytest.approx(40)
+    write_log(here / "out", [Throttled("b.example", 0.24, None, "resumed", limit=0.25)])
+    found = plan(capsys, "--source.kind", "urls")
+    assert found["seconds"]["images"] == pytest.approx(20 / 0.24)
+    assert found["rates"]["images"]["learnt"] == {"host": "b.example", "limit": 0.25}
+
+
 def test_a_list_of_urls(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """URLs have no metadata step: one request an image, and what is stored is counted by its digest."""
     Path("ids.txt").write_text("https://a.example/1.jpg\nhttps://a.example/2.jpg\nnonsense\n")
@@ -206,9 +264,14 @@ def test_estimates_are_sound(left: Left, rate: float) -> None:
     """Nothing is negative, no rate means no time, and the slower lane decides the whole."""
     config = Settings.model_validate({"limits": {"api": {"rate": rate}}})
     cost = estimate(left, config)
-    assert min(cost.api_requests, cost.image_requests, cost.bytes, cost.inodes) >= 0
-    assert (cost.api_s is None) == (rate == 0 and left.new + left.undescribed > 0)
-    assert cost.image_requests >= left.images_left
-    assert left.new + left.undescribed <= cost.api_requests <= 2 * (left.new + left.undescribed)
-    for seconds in (cost.api_s, cost.images_s):
-        assert seconds is None or (cost.total_s is not None and cost.total_s >= seconds)
+    assert min(cost.api.requests, cost.images.requests, cost.bytes, cost.inodes) >= 0
+    assert (cost.api.seconds is None) == (rate == 0 and left.new + left.undescribed > 0)
+    assert cost.images.requests >= left.images_left
+    assert left.new + left.undescribed <= cost.api.requests <= 2 * (left.new + left.undescribed)
+    for lane in (cost.api, cost.images):
+        assert lane.seconds is None or (cost.total_s is not None and cost.total_s >= lane.seconds)
+        low, high = lane.requests_range
+        assert low <= lane.requests <= high
+        assert (lane.seconds is None) == (lane.seconds_range is None)
+        if lane.seconds is not None and lane.seconds_range is not None:
+            assert lane.seconds_range[0] <= lane.seconds <= lane.seconds_range[1]
