@@ -30,9 +30,8 @@ def test_the_reference_is_up_to_date() -> None:
 
 def test_every_command_has_an_example_that_it_takes() -> None:
     """What the page shows for a command is read by its parser."""
-    assert set(COMMANDS) == set(command_pages.EXAMPLES)
-    for name, examples in command_pages.EXAMPLES.items():
-        for example in examples:
+    for name in COMMANDS:
+        for example in command_pages.EXAMPLES[name]:
             program, command, *rest = shlex.split(example.partition(" > ")[0])
             assert (program, command) == ("crawler", name)
             parser_of(name, importlib.import_module(f"crawler.cli.{name}")).read(rest)
