@@ -61,12 +61,12 @@ ADVICE: dict[str, str] = {
     "retry.cap_s": "A `Retry-After` of the host is obeyed beyond it, up to an hour.",
     "log.commit_ms": "What a crash can cost in work done twice. Longer means fewer syncs, on slow disks.",
     "collect.kind": "What stands on the list that is collected from.",
-    "collect.path": "As for `source.path`: a `#` begins a comment, empty lines are skipped.",
+    "collect.path": "As in `source.path`, a `#` begins a comment.",
     "collect.tags": "Handy on the command line: `--collect.tags cat --collect.tags dog`.",
     "collect.match": "`partial` also finds tags that contain it: far more, and far less to the point.",
-    "collect.cap_pages": "1000 for a free account, 5000 for a premium one; searches with more are read in slices of days.",
-    "collect.empty_wait_s": "A search that is asked too fast is answered with an empty page. Less wait, more lists that "
-    "look shorter than they are.",
+    "collect.cap_pages": "1000 for a free account, 5000 for a premium one. Longer searches are read in slices of days.",
+    "collect.empty_wait_s": "Who asks too fast gets an empty page. Less wait, more lists that look shorter than they "
+    "are.",
     "collect.since": "By the day of publication.",
     "collect.until": "By the day of publication.",
     "collect.lists": "They share the rate of `limits.api`: more does not make it faster, it fills the waits.",

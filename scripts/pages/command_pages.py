@@ -30,7 +30,7 @@ EXAMPLES = {
     "verify": ("crawler verify data/popular", "crawler verify data/popular --repair"),
     "export": ("crawler export data/popular --to webdataset --out popular-tars --splits train=.98,val=.02",),
     "purge": ("crawler purge data/popular --ids taken-down.txt",),
-    "collect": ("crawler collect tags.toml",),
+    "collect": ("crawler collect tags.toml", "crawler collect tags.toml --since-last"),
     "origin": ("crawler origin --profile flaky",),
     "simulate": ("crawler simulate --seed 7", "crawler simulate --seeds 1..100"),
     "tune": ("crawler tune mine.toml --own images.example.org",),
