@@ -257,6 +257,7 @@ _REFUSALS = {
     "unavailable": "unavailable",
     "connect": "connections are refused",
     "connect_timeout": "connecting takes too long",
+    "idle": "replies stop midway",
 }
 
 
@@ -266,12 +267,12 @@ def _throttled(event: Throttled, zone: tzinfo | None) -> str:
     if event.until:
         t = seconds_of(event.until)
         end = clean(event.until) if t is None else clock(t, zone)
-        return f"blocked until {end}, then {pace}{_known(event, zone)}: {_why(event.reason)}"
+        return f"blocked until {end}, {_why(event.reason)}, then {pace}{_known(event, zone)}"
     match event.reason:
         case "resumed" if event.limit > 0:
-            return f"answers again, now {pace}{_known(event, zone)}"
+            return f"limit near {per_second(event.limit)} learnt, goes on at {pace}{_more(event, zone)}"
         case "resumed":
-            return f"answers again, now {pace}{_next(event, zone)}"
+            return f"answers again, {pace}{_next(event, zone)}"
         case "recovered":
             return f"back at {pace}"
         case "limit_gone":
@@ -298,15 +299,18 @@ def limiter_words(event: Throttled) -> str:
 def _next(event: Throttled, zone: tzinfo | None) -> str:
     """What a rate that was lowered does next, where no limit is known."""
     t = seconds_of(event.again) if event.again else None
-    return "" if event.rate <= 0 else ", climbing back" if t is None else f", stays so until {clock(t, zone)[:5]}"
+    return "" if event.rate <= 0 else ", climbing back" if t is None else f" until {clock(t, zone)[:5]}"
 
 
 def _known(event: Throttled, zone: tzinfo | None) -> str:
     """What was learnt of the host's own limit."""
-    if event.limit <= 0:
-        return ""
+    return f", limit near {per_second(event.limit)} learnt{_more(event, zone)}" if event.limit > 0 else ""
+
+
+def _more(event: Throttled, zone: tzinfo | None) -> str:
+    """When more is asked for than the limit that is known."""
     t = seconds_of(event.again) if event.again else None
-    return f", limit near {per_second(event.limit)} learnt" + ("" if t is None else f", more from {clock(t, zone)[:5]}")
+    return "" if t is None else f", tries more from {clock(t, zone)[:5]}"
 
 
 def _why(reason: str) -> str:

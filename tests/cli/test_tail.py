@@ -47,7 +47,7 @@ def test_every_event_in_words(run: Path, capsys: pytest.CaptureFixture[str]) -> 
         "  closed     interrupted: 1 done, 2 gone, 1 failed, 36 pending, 2 images, 5 B",
     ]
     assert text[8].startswith("  throttled  www.pixiv.net  blocked until ")
-    assert text[8].endswith(", then 0.31/s: too many requests")
+    assert text[8].endswith(", too many requests, then 0.31/s")
 
 
 def test_the_last_ten_and_filters(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,15 +1,16 @@
 """Laws of words.py: nothing from the site can harm a terminal, numbers are as wide as promised."""
 
 import unicodedata
+from datetime import UTC
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from looks import HOSTILE
 
-from crawler.events import Closed, Described, Gone, Listed, Opened, Stored, Throttled, Voided
+from crawler.events import Closed, Described, Gone, Listed, Opened, Spent, Stored, Throttled, Voided
 from crawler.model import Image
-from crawler.words import between, clean, duration, number, per_second, plural, share, size, tell
+from crawler.words import between, by_lane, clean, duration, number, per_second, plural, share, size, tell
 
 texts = st.one_of(st.text(), st.text(st.characters()), st.sampled_from(HOSTILE))
 FORBIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
@@ -97,7 +98,51 @@ def test_an_event_is_told_in_one_harmless_line(a: str, b: str) -> None:
         Voided(a, 3, b, a),
         Throttled(a, 0.5, b, a),
         Throttled(a, 0.0, None, ""),
+        Spent(a, b, 5, 7, 9, 0, a),
+        Spent(a, b, 5, 7, 0, 0),
         Closed(a, {"done": a}),
     ):
         for said in tell(event):
             assert clean(said) == said
+
+
+UNTIL, LATER = "2026-01-01T12:03:20.000Z", "2026-01-01T18:03:20.000Z"
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        (Throttled("h", 0.5, UNTIL, "rate_limited 429"), "blocked until 12:03:20, too many requests (429), then 0.5/s"),
+        (Throttled("h", 0.0, UNTIL, "unavailable 503"), "blocked until 12:03:20, unavailable (503), then no limit"),
+        (
+            Throttled("h", 0.77, UNTIL, "rate_limited 429", limit=0.8),
+            "blocked until 12:03:20, too many requests (429), then 0.77/s, limit near 0.8/s learnt",
+        ),
+        (Throttled("h", 0.5, "soon", "rate_limited"), "blocked until soon, too many requests, then 0.5/s"),
+        (
+            Throttled("h", 0.77, None, "resumed", limit=0.8, again=LATER),
+            "limit near 0.8/s learnt, goes on at 0.77/s, tries more from 18:03",
+        ),
+        (Throttled("h", 0.3, None, "resumed"), "answers again, 0.3/s, climbing back"),
+        (Throttled("h", 0.3, None, "resumed", again=LATER), "answers again, 0.3/s until 18:03"),
+        (Throttled("h", 0.0, None, "resumed"), "answers again, no limit"),
+        (Throttled("h", 0.6, None, "recovered"), "back at 0.6/s"),
+        (Throttled("h", 0.3, None, "limit_gone"), "the limit is gone, climbing back from 0.3/s"),
+        (Throttled("h", 0.3, None, "reloaded"), "limits read again, now 0.3/s"),
+        (Throttled("h", 0.3, None, "connect"), "slowed to 0.3/s: connections are refused"),
+        (Throttled("h", 0.3, None, "connect_timeout"), "slowed to 0.3/s: connecting takes too long"),
+        (Throttled("h", 0.3, None, "idle"), "slowed to 0.3/s: replies stop midway"),
+        (Throttled("h", 0.3, None, "of a later version"), "now 0.3/s, of a later version"),
+        (Throttled("h", 0.3, None, ""), "now 0.3/s"),
+    ],
+)
+def test_what_a_limiter_says(event: Throttled, said: str) -> None:
+    """Every reason that the rules give reads well, what matters first: lines are cut at the end."""
+    assert tell(event, UTC) == ("", f"h  {said}")
+
+
+def test_the_time_left_of_lanes() -> None:
+    """Both, or nothing where one of them has none left or nobody knows."""
+    assert by_lane((172_800, 259_200), (18_000, 25_200)) == "API 2 to 3 d, images 5 to 7 h"
+    assert by_lane((0, 0), (18_000, 25_200)) == ""
+    assert by_lane(None, (18_000, 25_200)) == ""

@@ -51,8 +51,8 @@ function makeCharts() {
 function drawProgress(s) {
   const settled = s.done + s.gone + s.failed;
   $("percent").textContent = `${percent(settled, s.listed)}%`;
-  $("settled").textContent = `${count(settled)} of ${count(s.listed)} works have their outcome`;
-  $("left").replaceChildren(s.left, el("small", {}, s.left_by_lane));
+  $("settled").textContent = `${count(settled)} of ${count(s.listed)} works have their outcome${s.again ? `, ${count(s.again_done)} of ${count(s.again)} asked again` : ""}`;
+  $("left").replaceChildren(s.left, el("small", {}, s.left_by_lane || ""));
   $("limit").textContent = s.limit;
   $("limit").className = /blocked|slowed/.test(s.limit) || s.stopping ? "slow" : "";
   $("elapsed").textContent = lasting(s.elapsed_s);
