@@ -6,6 +6,8 @@ import os
 import ssl
 from collections.abc import Iterator
 
+from crawler.collect.idfile import NAME as IDS
+from crawler.collect.settings import CollectSettings
 from crawler.coming import refusals
 from crawler.settings import Settings
 
@@ -19,6 +21,7 @@ def complaints(settings: Settings, *, source_needed: bool) -> Iterator[Complaint
     yield from _source(settings, source_needed)
     yield from _output(settings.output.dir)
     yield from _ca_file(settings.network.ca_file)
+    yield from _collect(settings.collect)
 
 
 def paths_of(path: str | tuple[str, ...]) -> tuple[str, ...]:
@@ -41,7 +44,8 @@ def _source(settings: Settings, needed: bool) -> Iterator[Complaint]:
     elif needed:
         for path in paths:
             if path != "-" and not os.path.exists(path):
-                yield "source.path", f"no such file: {path}"
+                collected = path == os.path.join(settings.collect.out, IDS)
+                yield "source.path", f"no such file: {path}" + (": run `crawler collect` first" if collected else "")
             elif path != "-" and os.path.isdir(path):
                 yield "source.path", f"is a folder: {path}"
 
@@ -51,6 +55,18 @@ def _output(path: str) -> Iterator[Complaint]:
         yield "output.dir", "must name a folder"
     elif not path.startswith("s3://") and os.path.exists(path) and not os.path.isdir(path):
         yield "output.dir", f"is not a folder: {path}"
+
+
+def _collect(collect: CollectSettings) -> Iterator[Complaint]:
+    if not collect.out:
+        yield "collect.out", "must name a folder"
+    elif os.path.exists(collect.out) and not os.path.isdir(collect.out):
+        yield "collect.out", f"is not a folder: {collect.out}"
+    if collect.since and collect.until and collect.since > collect.until:
+        yield "collect.since", f'is after collect.until = "{collect.until}"'
+    for key in ("since", "until"):
+        if collect.kind != "tags" and getattr(collect, key):
+            yield f"collect.{key}", f'means nothing with collect.kind = "{collect.kind}": only tags have dates'
 
 
 def _ca_file(path: str) -> Iterator[Complaint]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -52,7 +52,7 @@ class Paged(Collected):
     """A page of a list is read, and every `found` of it is in the log before this. `next`: where the list goes on.
 
     `rank` different rows so far; `total` as the site says; `rows` on the page, of these `masked` hidden from the
-    session, `left_out` of a rating that was not asked for; `ads` beside them.
+    session, `left_out` of a rating that was not asked for (the ids of both: `hidden`); `ads` beside them.
     """
 
     event: ClassVar[str] = "paged"
@@ -66,6 +66,7 @@ class Paged(Collected):
     left_out: int
     ads: int
     next: Mapping[str, Any] | None
+    hidden: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,6 @@ from typing import Any
 
 from crawler.settings import Settings
 
-_COLLECT = frozenset(
-    f"collect.{name}"
-    for name in ("kind", "path", "tags", "match", "cap_pages", "empty_wait_s", "since", "until", "out")
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -23,8 +18,6 @@ class Verdict:
 
 def judge(name: str, value: Any) -> Verdict | None:
     """A verdict on a key of a config file that no model has; None when nobody knows it."""
-    if name in _COLLECT:
-        return Verdict(False, "[collect] is left aside: `crawler collect` is not available in this version")
     if name == "cluster.workers":
         return (
             Verdict(False, "")

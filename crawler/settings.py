@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crawler.collect.settings import CollectSettings
 from crawler.engine.settings import LimitsSettings
 from crawler.fetch.settings import NetworkSettings
 from crawler.log.settings import LogSettings
@@ -24,4 +25,5 @@ class Settings(Section):
     network: NetworkSettings = NetworkSettings()
     retry: RetrySettings = RetrySettings()
     log: LogSettings = LogSettings()
+    collect: CollectSettings = CollectSettings()
     ui: UiSettings = UiSettings()

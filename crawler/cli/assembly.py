@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
 
-import uvloop
-
 from crawler.api import Crawl
 from crawler.assembly import Wishes, build_run
+from crawler.cli import conducting
 from crawler.cli.errors import ConfigError
 from crawler.cli.layers import Problem
 from crawler.cli.loading import Loaded
@@ -53,43 +50,10 @@ def _why(error: OSError) -> str:
 
 
 def conduct(crawl: Crawl, talk: Talk, again: Callable[[], Loaded] | None = None) -> Outcome | int:
-    """Run to the end on uvloop. First SIGINT or SIGTERM drains, a second stops now (then: the exit code alone).
+    """Run to the end, stopped and told of new limits by signals; see `conducting.conduct`."""
 
-    SIGHUP takes [limits] from the settings that `again` reads; settings that cannot be used change nothing.
-    """
-
-    async def main() -> Outcome:
-        loop = asyncio.get_running_loop()
-        this = asyncio.current_task()
-        assert this is not None
-        caught: list[int] = []
-
-        def on_signal(number: int) -> None:
-            caught.append(number)
-            if len(caught) == 1:
-                talk.draining()
-                crawl.drain("interrupted", 128 + number)
-            else:
-                this.cancel()
-
-        def on_hangup() -> None:
-            try:
-                limits = again().settings.limits if again else None
-            except ConfigError as error:
-                talk.warn("\n".join((*error.lines, "The limits stay as they were.")))
-                return
-            if limits is not None:
-                crawl.reload(limits)
-                talk.say("The limits were read again.")
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, on_signal, number)
-        loop.add_signal_handler(signal.SIGHUP, on_hangup)
+    async def live() -> Outcome:
         async with crawl:
             return await crawl.wait()
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        try:
-            return runner.run(main())
-        except asyncio.CancelledError:
-            return 130
+    return conducting.conduct(crawl, live, talk, again)

@@ -14,7 +14,7 @@ from crawler import coming
 from crawler.cli.keys import ENVIRONMENT_PREFIX, SESSION, SESSION_VARIABLE, Key, keys, nearest, nearest_key, sections
 from crawler.cli.toml import lines_of
 
-FILES = ("source.path", "output.dir", "site.session_file", "network.ca_file")
+FILES = ("source.path", "output.dir", "site.session_file", "network.ca_file", "collect.path", "collect.out")
 """Keys that name files: relative to the config file's folder in a file, to the working folder elsewhere."""
 OTHER_VARIABLES = ("CRAWLER_DEBUG", "CRAWLER_FAILPOINT")
 """Variables of ours that are no settings: traces for bug reports, and planned deaths for tests."""

@@ -18,6 +18,7 @@ from crawler.cli import session
 from crawler.cli.errors import ConfigError
 from crawler.cli.keys import keys, nearest_key
 from crawler.cli.layers import Layer, Origin, Problem, from_environment, from_file, from_flags
+from crawler.collect.idfile import NAME as IDS
 from crawler.settings import Settings
 
 __all__ = ["ConfigError", "Loaded", "Origin", "load", "settings_from", "unbounded_session"]
@@ -54,10 +55,14 @@ def load(
     layers = [file, from_environment(environ), from_flags(flags)]
     values, origin = _merged(layers)
     _follow(values, origin)
-    if origin["output.dir"].kind == "default":
-        # As if the default stood in the file: writing a default down changes nothing.
-        home = os.getcwd() if config is None else os.path.dirname(os.path.abspath(config))
-        values["output.dir"] = os.path.join(home, values["output.dir"])
+    home = os.getcwd() if config is None else os.path.dirname(os.path.abspath(config))
+    for folder in ("output.dir", "collect.out"):
+        if origin[folder].kind == "default":
+            # As if the default stood in the file: writing a default down changes nothing.
+            values[folder] = os.path.join(home, values[folder])
+    if origin["source.path"].kind == "default" and (values["collect.path"] or values["collect.tags"]):
+        values["source.path"] = os.path.join(values["collect.out"], IDS)
+        origin["source.path"] = Origin("default", "collect.out")
     settings = Settings.model_validate(_tree(values), strict=True)
 
     problems = [problem for layer in layers for problem in layer.problems]

@@ -21,6 +21,7 @@ COMMANDS = {
     "plan": "what would run: ids, requests, time, disk; asks nothing",
     "doctor": "whether this machine can do what a config asks; asks no site",
     "run": "the main job; run again to go on",
+    "collect": "from tags, users, bookmarks or links to a list of ids",
     "status": "counts, rate and failures of a run, from its log",
     "tail": "the log of a run, for humans",
     "report": "one HTML page with plots on what was asked and got",

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Generic, Protocol, TypeVar
 
 from crawler.fetch.exchange import Head, Request
-from crawler.model import Absent, Description, Failure, Kind, Page
+from crawler.model import Failure, Kind, Page
 from crawler.rules.media import Inspector, Media
 from crawler.sinks.sink import Part
-from crawler.sites.site import Ask
 
 ANSWER_BYTES = 8 * 1024 * 1024
 """No metadata body is larger (pixiv.md 1.1: 7 to 30 KB)."""
@@ -18,15 +18,26 @@ ANSWER_BYTES = 8 * 1024 * 1024
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
-class Question:
+A = TypeVar("A")
+A_co = TypeVar("A_co", covariant=True)
+
+
+class Asking(Protocol[A_co]):
+    """A request, and how to read its whole reply."""
+
+    def request(self) -> Request: ...
+    def read(self, status: int, content_type: str, body: bytes) -> A_co | Failure: ...
+
+
+class Question(Generic[A]):
     """An Exchange that puts one question of a site and reads the whole reply."""
 
-    def __init__(self, ask: Ask) -> None:
+    def __init__(self, ask: Asking[A]) -> None:
         self._ask = ask
         self._body = bytearray()
         self._status = 0
         self._type = ""
-        self.answer: Ask | Description | Absent | None = None
+        self.answer: A | None = None
 
     def request(self) -> Request:
         return self._ask.request()
