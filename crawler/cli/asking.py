@@ -10,13 +10,16 @@ import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from crawler.cli.errors import UsageError
 from crawler.cli.keys import keys
 from crawler.cli.layers import Origin
 from crawler.settings import Settings
-from crawler.words import clean, count, duration, plural
+from crawler.words import clean, count, duration, plural, size
+
+if TYPE_CHECKING:
+    from crawler.cli.estimate import Estimate
 
 T = TypeVar("T")
 
@@ -54,7 +57,7 @@ class Asking:
 
     def all(self) -> dict[str, Any]:
         """Ask everything. Raises UsageError when the answers end early."""
-        _say(f"A few questions; Enter takes what stands in [brackets]. Only then {clean(self.config)} is written.")
+        _say("Enter takes what stands in [brackets]; nothing is written before the last answer.")
         self._list()
         self._folder()
         if self.answers["source.kind"] != "urls":
@@ -102,7 +105,8 @@ class Asking:
     def _folder(self) -> None:
         self._head(
             "Where do the images go?",
-            "A folder of its own: images, log.jsonl and status.json. An image has about 2 MB, a work about 2 images.",
+            "A folder of its own, for images, log.jsonl and status.json."
+            + (f" Your list has about {size(needed)}." if (needed := self._bytes()) else ""),
         )
         self.answers["output.dir"] = self._written(self._ask(self.defaults["output.dir"], self._home))
 
@@ -115,6 +119,11 @@ class Asking:
             raise Wrong(f"{clean(near)} is a file; a folder is wanted.")
         if not os.access(near, os.W_OK | os.X_OK):
             raise Wrong(f"You may not write to {clean(near)}.")
+        free = shutil.disk_usage(near).free
+        if free < self._bytes():
+            _say(
+                f"     {size(free)} are free there: a run stops when they are used up, and goes on when there is room."
+            )
         if os.path.exists(os.path.join(path, "log.jsonl")):
             _say("     There is a crawl in it already: what it has is kept and not asked for again.")
         return path
@@ -168,15 +177,20 @@ class Asking:
 
     def _takes(self, api: float, images: float) -> list[str]:
         """How long the list takes at these rates, as a line; none where it was not counted, or nothing bounds it."""
+        seconds = self._estimate(api, images).total_s if self.ids else None
+        return [] if seconds is None else [f"So your list takes about {duration(seconds)}."]
+
+    def _bytes(self) -> int:
+        """How much the list has, as far as can be known; 0 where it was not counted."""
+        return self._estimate(0, 0).bytes if self.ids else 0
+
+    def _estimate(self, api: float, images: float) -> Estimate:
         from crawler.cli.estimate import Left, estimate
 
-        if not self.ids:
-            return []
         site = {"name": "urls"} if self.answers["source.kind"] == "urls" else {}
         limits = {"api": {"rate": api}, "images": {"rate": images}}
-        left = Left(new=self.ids, undescribed=0, described=0, images_left=0)
-        seconds = estimate(left, Settings.model_validate({"site": site, "limits": limits})).total_s
-        return [] if seconds is None else [f"So your list takes about {duration(seconds)}."]
+        left = Left(new=self.ids or 0, undescribed=0, described=0, images_left=0)
+        return estimate(left, Settings.model_validate({"site": site, "limits": limits}))
 
     def _rating(self) -> None:
         logged_out = (
