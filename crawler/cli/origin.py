@@ -7,6 +7,7 @@ import asyncio
 import json
 import signal
 import sys
+from pathlib import Path
 
 from crawler.origin.faults import PROFILES
 from crawler.origin.limits import Limits
@@ -40,11 +41,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--new-every", type=int, default=0, help="searches after which each tag has a new work; 0 = never"
     )
     parser.add_argument("--tag-scale", type=float, default=1.0, help="multiplies how many works tags hold")
+    parser.add_argument("--tags", default="", help="file of tags, one a line, that details name for works they hold")
     parser.add_argument("--retry-after-s", type=int, default=1, help="seconds that Retry-After asks for")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until SIGINT or SIGTERM; 0 then, 2 when the port is taken."""
+    """Serve until SIGINT or SIGTERM; 0 then, 2 when the port is taken or the tags cannot be read."""
+    try:
+        lines = Path(args.tags).read_text("utf-8").splitlines() if args.tags else []
+    except (OSError, UnicodeError) as error:
+        print(f"crawler origin: cannot read the tags in {args.tags}: {error}", file=sys.stderr)
+        return 2
     origin = Origin(
         seed=args.seed,
         profile=args.profile,
@@ -55,7 +62,11 @@ def run(args: argparse.Namespace) -> int:
             api_rate=args.api_rate, api_bucket=args.api_bucket, block_s=args.block_s, search_rate=args.search_rate
         ),
         listing=Listing(
-            cap_pages=args.cap_pages, empty_share=args.empty_share, new_every=args.new_every, scale=args.tag_scale
+            cap_pages=args.cap_pages,
+            empty_share=args.empty_share,
+            new_every=args.new_every,
+            scale=args.tag_scale,
+            tags=tuple(dict.fromkeys(line for line in lines if line and not line.startswith("#"))),
         ),
         retry_after_s=args.retry_after_s,
     )

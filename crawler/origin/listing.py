@@ -14,6 +14,7 @@ class Listing:
     """How searches behave. Pages after `cap_pages` repeat that one; a page has `rows`, advertisements among them if
     `ads`; `scale` multiplies what tags hold. Of all different searches, `empty_share` are answered with 200 and an
     empty list the first `empty_times` they are asked; every `new_every` searches (0: never) each tag gets a new work.
+    Details name those of `tags` that hold the work (a row names only the tag that was searched).
     """
 
     cap_pages: int = 1000
@@ -23,6 +24,7 @@ class Listing:
     empty_share: float = 0.0
     empty_times: int = 1
     new_every: int = 0
+    tags: tuple[str, ...] = ()
 
 
 def row(work: OriginWork, *, session: bool, also: tuple[str, ...] = ()) -> Json:

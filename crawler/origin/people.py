@@ -114,7 +114,9 @@ def bookmarks(
     path = f"/users/{uid}/bookmarks/artworks"
     body: Json = {"works": works, "total": strand.count, "zoneConfig": zones("bookmarks")}
     body |= {"extraData": extra(f"{uid}'s Bookmarks", path)}
-    return envelope(body | ({"bookmarkTags": []} if own else {}))
+    if own:
+        body["bookmarkTags"] = []
+    return envelope(body)
 
 
 def owner_of(session: str | None) -> int | None:

@@ -24,8 +24,8 @@ LAST = 143_000_064
 """Ids from here on are of works that appear while someone reads (see `fresh`)."""
 BUCKETS = 64
 _POPULAR = re.compile(r"(\d{1,9})users入り")
-_STEP = 128
-"""Odd ids are for the crowded days; even ones have a place in `_STEP` for every strand that a shelf may have."""
+STEP = 128
+"""Odd ids are for the crowded days; even ones have a place in `STEP` for every strand that a shelf may have."""
 _PEAK_LEVEL = 3
 _LOOSE = 4
 _COLORED = frozenset(tag[0] for tag in families.TAGS_COLORED)
@@ -56,15 +56,20 @@ def shelf(soil: Soil, tag: str, *, exact: bool, mode: str, fresh: int = 0) -> Sh
         return Shelf(soil.seed, soil.mix, [_families(soil)] if mode != "r18" else [])
     strands = [
         strand
-        for strand in (*_family(soil, stem), *_shared(soil, stem), *_fresh(soil.seed, stem, fresh))
+        for strand in strands_of(soil, stem, fresh)
         if LEVELS[strand.level] >= floor and not (exact and strand.loose) and mode in ("all", strand.want)
     ]
     return Shelf(soil.seed, soil.mix, strands)
 
 
+def strands_of(soil: Soil, stem: str, fresh: int = 0) -> list[Strand]:
+    """All strands of a stem."""
+    return [*_family(soil, stem), *_shared(soil, stem), *_fresh(soil.seed, stem, fresh)]
+
+
 def is_loose(id: int) -> bool:
     """Whether a work is in lists of its tags by partial match only."""
-    return id < LAST and id % 2 == 0 and id % _STEP // 2 % 6 >= _LOOSE
+    return id < LAST and id % 2 == 0 and id % STEP // 2 % 6 >= _LOOSE
 
 
 def members(soil: Soil, tag: str, *, exact: bool, mode: str, fresh: int = 0) -> Iterator[int]:
@@ -97,7 +102,7 @@ def _family(soil: Soil, stem: str) -> Iterable[Strand]:
     if size <= 0:
         return
     dice = Dice(soil.seed, "life", stem)
-    born = dice.between(1_000_000, 100_000_000) // _STEP * _STEP
+    born = dice.between(1_000_000, 100_000_000) // STEP * STEP
     for level in range(len(LEVELS)):
         count = size * _share(level)
         yield from _rated(soil.mix, f"own {stem}", born, level, (count, 0), dice)
@@ -115,7 +120,7 @@ def _shared(soil: Soil, stem: str) -> Iterable[Strand]:
     size = dice.between(0, 120) * soil.scale
     for level in range(len(LEVELS)):
         yield from _rated(
-            soil.mix, f"shared {bucket}", 40_000_000 // _STEP * _STEP, level, (size * _share(level), 2), dice
+            soil.mix, f"shared {bucket}", 40_000_000 // STEP * STEP, level, (size * _share(level), 2), dice
         )
 
 
@@ -134,9 +139,9 @@ def _rated(mix: Mix, key: str, born: int, level: int, size: tuple[float, int], d
     adult = min(1.0, mix.r18 + mix.r18g)
     for place, (want, share) in enumerate((("safe", 1 - adult), ("r18", adult))):
         count = min(int(whole * share + dice.unit()), (LAST - born) // 1024) if share > 0 else 0
-        width = (LAST - born) // max(1, count) // _STEP * _STEP
+        width = (LAST - born) // max(1, count) // STEP * STEP
         offset = 2 * (level * 6 + kind + place)
-        yield Strand(f"{key} {want}", born, width, count, _STEP, offset, want, level, loose=kind == _LOOSE)
+        yield Strand(f"{key} {want}", born, width, count, STEP, offset, want, level, loose=kind == _LOOSE)
 
 
 def _peaks(mix: Mix, dice: Dice, stem: str, born: int, size: int) -> Iterable[Strand]:
@@ -158,4 +163,4 @@ def _peaks(mix: Mix, dice: Dice, stem: str, born: int, size: int) -> Iterable[St
 
 def _fresh(seed: int, stem: str, fresh: int) -> Iterable[Strand]:
     if fresh > 0 and size_of(seed, stem) > 0:
-        yield Strand(f"fresh {stem}", LAST, _STEP, fresh, 2, 1, "safe", len(LEVELS) - 1)
+        yield Strand(f"fresh {stem}", LAST, STEP, fresh, 2, 1, "safe", len(LEVELS) - 1)

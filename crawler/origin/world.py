@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
 from crawler.origin import body, families, people
+from crawler.origin.carried import Carried
 from crawler.origin.dice import Dice
 from crawler.origin.links import (
     IMAGES,
@@ -87,11 +88,17 @@ class World:
         self.mix = mix or Mix()
         self.listing = listing or Listing()
         self._soil = Soil(self.seed, self.mix, self.listing.scale)
+        self._carried = Carried(self._soil, self.listing.tags)
         self.searches = Searches(self._soil, self.listing, self.work)
 
     def work(self, id: int) -> OriginWork:
         """The work that `id` is; any whole number has one, most of them alive."""
         return families.family_work(self.seed, self.mix, id) or make_work(self.seed, self.mix, id)
+
+    def tagged(self, id: int) -> OriginWork:
+        """The work with those of the known tags that hold it."""
+        work, tags = self.work(id), self._carried.of(id)
+        return replace(work, tags=work.tags + tuple((tag, "", "") for tag in tags)) if tags else work
 
     def description(self, id: int) -> str:
         """The HTML that the author of work `id` left."""
@@ -99,7 +106,7 @@ class World:
 
     def detail(self, id: int, *, session: bool = False) -> bytes | None:
         """The JSON of `/ajax/illust/{id}`, None for a dead one."""
-        work = self.work(id)
+        work = self.tagged(id)
         return body.envelope(body.detail(self.seed, work, session=session)) if work.alive else None
 
     def pages(self, id: int, *, session: bool = False) -> bytes | None:
@@ -152,7 +159,7 @@ class World:
 
     def expected(self, id: int, *, session: bool = False, quality: str = "original", fallback: bool = True) -> Expected:
         """What a correct crawler ends with for `id`, given its session and `[site]` settings."""
-        work = self.work(id)
+        work = self.tagged(id)
         if not work.alive:
             return Expected(id, "gone", "not_found")
         restricted = bool(work.placeholder) or (work.hidden and not session)
