@@ -1,6 +1,7 @@
 """House rules that no linter has, each with its reason."""
 
 import ast
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,11 @@ def test_no_path_of_a_machine_in_any_file() -> None:
             text = path.read_text(errors="replace")
             assert "/root/" not in text, path
             assert "/work/" not in text, path
+
+
+def test_what_is_shipped_is_there() -> None:
+    """Each name in the list of the source distribution stands for something, and the licence is that of the metadata."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    for pattern in project["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]:
+        assert list(ROOT.glob(pattern)), pattern
+    assert (ROOT / "LICENSE").read_text().startswith(f"{project['project']['license']} License")
