@@ -19,6 +19,7 @@ from crawler.events import (
     Line,
     Listed,
     Opened,
+    Spent,
     Stored,
     Throttled,
     Voided,
@@ -41,6 +42,7 @@ images = st.one_of(
     st.builds(Image, pages, words, st.none() | st.text(min_size=1, max_size=5)),
     st.builds(Image, pages, words, st.none(), st.integers(0, 9), sizes),
 )
+few = st.integers(0, 2**40)
 an_event: st.SearchStrategy[Event] = st.one_of(
     st.builds(Opened, st.just(LOG), st.just(1), words, st.dictionaries(words, plain, max_size=3), words),
     st.builds(Listed, words, words),
@@ -50,6 +52,7 @@ an_event: st.SearchStrategy[Event] = st.one_of(
     st.builds(Failed, ids, st.none() | pages, words, sizes, st.integers(0, 9), st.booleans(), words),
     st.builds(Voided, words, st.integers(1, 10**9), words, st.none() | ids),
     st.builds(Throttled, words, st.floats(0, 1e6), st.none() | st.just(T), words),
+    st.builds(Spent, words, words, few, few, few, few, st.none() | st.just(T)),
     st.builds(Closed, words, st.dictionaries(words, plain, max_size=3)),
 )
 
