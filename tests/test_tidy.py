@@ -73,7 +73,7 @@ def test_no_path_of_a_machine_in_any_file() -> None:
 
 
 def test_what_is_shipped_is_there() -> None:
-    """Each name in the list of the source distribution stands for something, and the licence is that of the metadata."""
+    """Each name in the list of the source distribution stands for something; the licence is the metadata's."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     for pattern in project["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]:
         assert list(ROOT.glob(pattern)), pattern
