@@ -39,6 +39,11 @@ RUN = {
     143: ("A signal stopped it (SIGTERM), after a clean drain.", "The same command goes on."),
 }
 OTHERS = {
+    "crawler collect": {
+        0: "every list is read to its end",
+        3: "something is missing for good: a list that is not there, a day with more works than the site shows",
+        4: "something failed in a way that another run may cure",
+    },
     "crawler verify": {
         0: "sound; with `--repair`: all that was found is mended or queued again",
         2: "there is no log; or, with `--repair`, a run is on",

@@ -23,7 +23,11 @@ def test_the_file_has_every_key_with_its_default(tmp_path: Path) -> None:
     assert {name for name, origin in loaded.origin.items() if origin.kind != "file"} == set()
     assert set(loaded.origin) == set(keys())
     assert loaded.remarks == ()
-    changed = {"source": {"path": str(tmp_path / "ids.txt")}, "output": {"dir": str(tmp_path / "data")}}
+    changed = {
+        "source": {"path": str(tmp_path / "ids.txt")},
+        "output": {"dir": str(tmp_path / "data")},
+        "collect": {"out": str(tmp_path / "collected")},
+    }
     assert loaded.settings == Settings.model_validate(changed)
 
 
