@@ -47,3 +47,10 @@ def test_the_module_is_the_command(installed: Path, tmp_path: Path) -> None:
     """`python -m crawler` and `crawler` are the same."""
     version = run(installed, "--version", cwd=tmp_path, guard=True)
     assert run(installed.parent / "python", "-m", "crawler", "--version", cwd=tmp_path, guard=True) == version
+
+
+def test_the_package_is_a_typed_library(installed: Path, tmp_path: Path) -> None:
+    """The names of docs/python.md are there, and a type checker may believe them."""
+    code = "import crawler; from crawler import Settings, crawl; print(crawler.__path__[0])"
+    package = run(installed.parent / "python", "-c", code, cwd=tmp_path, guard=True)
+    assert (Path(package.strip()) / "py.typed").is_file()
