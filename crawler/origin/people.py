@@ -66,7 +66,8 @@ def profile(seed: int, mix: Mix, uid: int, work: Callable[[int], OriginWork]) ->
     body: Json = {"illusts": illusts or [], "manga": manga or [], "novels": [], "mangaSeries": [], "novelSeries": []}
     body |= {"pickup": [], "bookmarkCount": {"public": public, "private": private}}
     body |= {"externalSiteWorksStatus": {"booth": False, "sketch": False, "vroidHub": False}}
-    return envelope(body | {"request": {"showRequestTab": False, "postWorks": {"artworks": [], "novels": []}}})
+    body["request"] = {"showRequestTab": False, "postWorks": {"artworks": [], "novels": []}}
+    return envelope(body)
 
 
 def bookmarked(seed: int, uid: int, *, hidden: bool) -> Strand:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import pytest
@@ -24,6 +25,7 @@ from origin_client import AGENT, WWW, Got, Loopback, first, get, plain_image
 
 from crawler.origin.faults import SOFT, FaultKind, Profile
 from crawler.origin.limits import Limits
+from crawler.origin.listing import Listing
 from crawler.origin.server import Origin, origin_thread
 
 SESSION = "12345_madeup"
@@ -309,6 +311,8 @@ def test_it_cannot_start_twice_on_a_port(origin: Origin):
 
 def test_the_command_prints_what_a_config_needs(tmp_path: Path):
     """`crawler origin` prints valid TOML, serves, and ends with 0 on SIGTERM."""
+    tags = tmp_path / "tags.txt"
+    tags.write_text("# popular\n風景の\n", "utf-8")
     program = (
         "import argparse, sys; from crawler.cli import origin; p = argparse.ArgumentParser();"
         "origin.add_arguments(p); sys.exit(origin.run(p.parse_args()))"
@@ -325,19 +329,25 @@ def test_the_command_prints_what_a_config_needs(tmp_path: Path):
         str(tmp_path),
         "--profile",
         "flaky",
+        *("--cap-pages", "2", "--tag-scale", "0.5", "--tags", str(tags)),
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(3)]
         network = tomllib.loads("".join(lines))["network"]
-        served = Origin(seed=9, port=int(network["resolve"]["www.pixiv.net"].partition(":")[2]))
+        served = Origin(
+            seed=9, listing=Listing(scale=0.5), port=int(network["resolve"]["www.pixiv.net"].partition(":")[2])
+        )
         served.ca_file = network["ca_file"]
         try:
             assert get(served, f"{WWW}/robots.txt").status == 200
+            listed = get(served, f"{WWW}/ajax/search/artworks/{quote('風景の')}?s_mode=s_tag_full").content
+            total = json.loads(listed)["body"]["illustManga"]["total"]
+            assert total == len(served.world.expected_tag("風景の")) > 0
         finally:
             process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=20)
     assert process.returncode == 0, err
     assert out == ""
-    assert re.search(r'"total": 1', err)
+    assert re.search(r'"total": 2', err)
     assert network["resolve"].keys() == served.resolve.keys()
