@@ -237,7 +237,7 @@ def take(one: Pass, cursor: Cursor, said: ListPage, then: Step, tools: Tools) ->
         else:
             tools.note(Found(number, row.id, tag, rank, row.date, cursor.page))
     going = then.next
-    if going is not None and not tools.book.earlier(one.query).isdisjoint(here):
+    if going is not None and any(id in tools.book.earlier(one.query) for id in here):
         going = None  # bookmarks: what follows was there in an earlier pass
     if then.short is not None:
         tools.note(Capped(number, tag, then.short.day, then.short.total, then.short.reached))

@@ -210,7 +210,7 @@ def test_a_missing_source_points_at_its_section() -> None:
 
 # ------------------------------------------------------------------------------ who beats whom
 
-OPEN = {"ui.page_host", "source.kind", "site.name", "source.key_column"}
+OPEN = {"ui.page_host", "source.kind", "site.name", "source.key_column", "collect.kind"}
 """Keys that may not take just any value by themselves."""
 LIVE = {
     "network.proxy": ["", "http://127.0.0.1:1", "http://h.example:8080"],
@@ -220,6 +220,10 @@ LIVE = {
     "site.session_file": [""],
     "source.path": ["", "-", "/a/b", ("/x", "/y z"), "/[q]"],
     "output.dir": ["/a/b", "/data"],
+    "collect.path": ["", "/a/b", ("/x", "/y z")],
+    "collect.out": ["/a/b", "/data"],
+    "collect.since": ["", "2016-01-02"],
+    "collect.until": ["", "2016-01-02", "2020-02-29"],
 }
 
 
@@ -291,8 +295,10 @@ def test_flags_beat_environment_beats_file_beats_defaults(law_file: Path, data: 
     law_file.write_text(text)
     loaded = load(law_file, flags, environ, source_needed=False)
     for name, (kind, where, value) in expected.items():
+        if name == "source.path" and kind == "default" and loaded.origin[name].where == "collect.out":
+            continue  # what is collected is what is to be run
         assert (loaded.origin[name].kind, loaded.origin[name].where) == (kind, where)
-        below = os.path.dirname(law_file) if name == "output.dir" and kind == "default" else ""
+        below = os.path.dirname(law_file) if name in ("output.dir", "collect.out") and kind == "default" else ""
         assert effective(loaded, name) == (os.path.join(below, value) if below else value)
 
 
@@ -308,7 +314,7 @@ def test_every_key_is_settable_in_three_places(name: str, here: Path) -> None:
         "choices": key.choices[:1],
         "texts": ("10.0.0.0/8",),
         "table": {"a.example": "127.0.0.1:1"},
-        "text": "http://h.example:1" if name == "network.proxy" else "/abc",
+        "text": LIVE[name][-1] if name in ("network.proxy", "collect.since", "collect.until") else "/abc",
         "text_or_texts": "/abc",
     }[key.shape]
     (here / "c.toml").write_text(f"{name} = {write(value)}")
@@ -323,6 +329,35 @@ def test_every_key_is_settable_in_three_places(name: str, here: Path) -> None:
         assert effective(loaded, name) == value
         assert loaded.origin[name].kind != "default"
         assert [k for k, o in loaded.origin.items() if o.kind != "default" and not k.startswith(name)] == []
+
+
+@pytest.mark.usefixtures("here")
+def test_what_is_collected_is_what_is_run() -> None:
+    """With lists to collect and no source.path, the source is the collected ids; before they are there, run says how."""
+    Path("c.toml").write_text('[collect]\npath = "tags.txt"\nout = "mine"\n')
+    loaded = load(Path("c.toml"), {}, {}, source_needed=False)
+    assert loaded.settings.source.path == str(Path("mine/ids.txt").absolute())
+    with pytest.raises(ConfigError, match="run `crawler collect` first"):
+        load(Path("c.toml"), {}, {})
+    there = load(Path("c.toml"), {"source.path": "c.toml"}, {})
+    assert there.settings.source.path == str(Path("c.toml").absolute())
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("since = '2016-1-2'", "collect.since: a day as YYYY-MM-DD"),
+        ("since = '2017-01-01'\nuntil = '2016-01-01'", 'collect.since: is after collect.until = "2016-01-01"'),
+        ("kind = 'users'\nsince = '2017-01-01'", 'collect.since: means nothing with collect.kind = "users"'),
+        ("out = ''", "collect.out: must name a folder"),
+        ("cap_pages = 0", "collect.cap_pages: must be a whole number"),
+        ("kinds = 'tags'", "collect.kinds: no such key; did you mean collect.kind?"),
+    ],
+)
+@pytest.mark.usefixtures("here")
+def test_what_cannot_be_collected_is_said(text: str, fault: str) -> None:
+    """A bad value of [collect] is an error with its place, before any request."""
+    assert fault in faults(OK + "[collect]\n" + text)[0]
 
 
 @pytest.mark.usefixtures("here")
@@ -425,10 +460,10 @@ def test_the_site_follows_the_kind_and_the_other_way_round(flags: dict[str, str]
 
 @pytest.mark.usefixtures("here")
 def test_the_whole_example_of_the_design_loads() -> None:
-    """Sections of commands that are still to come are no mistakes: they are remarked upon, once, and left aside."""
+    """Sections of commands that are still to come are no mistakes."""
     Path("c.toml").write_text('[collect]\nkind = "tags"\npath = "t.txt"\nuntil = ""\n[cluster]\nworkers = 1\n')
     loaded = load(Path("c.toml"), {}, {}, source_needed=False)
-    assert loaded.remarks == ("[collect] is left aside: `crawler collect` is not available in this version",)
+    assert loaded.remarks == ()
     assert faults(OK + "[collect]\nkinds = 'tags'\n")[0].startswith("c.toml:4: collect.kinds: no such key")
 
 
