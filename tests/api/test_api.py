@@ -348,9 +348,9 @@ class Faulty(Disk):
         self.left = writes
         self.log = -1
 
-    def open(self, path: Path, flags: int) -> int:
+    def open(self, path: str | Path, flags: int) -> int:
         descriptor = super().open(path, flags)
-        if path.name == "log.jsonl":
+        if Path(path).name == "log.jsonl":
             self.log = descriptor
         return descriptor
 
