@@ -333,7 +333,7 @@ def test_every_key_is_settable_in_three_places(name: str, here: Path) -> None:
 
 @pytest.mark.usefixtures("here")
 def test_what_is_collected_is_what_is_run() -> None:
-    """With lists to collect and no source.path, the source is the collected ids; before they are there, run says how."""
+    """With lists to collect and no source.path, the source is what was collected; before that, run says how."""
     Path("c.toml").write_text('[collect]\npath = "tags.txt"\nout = "mine"\n')
     loaded = load(Path("c.toml"), {}, {}, source_needed=False)
     assert loaded.settings.source.path == str(Path("mine/ids.txt").absolute())
