@@ -21,7 +21,7 @@ AHEAD = 100
 """The share of a budget that is written down ahead: one in so many."""
 AHEAD_REQUESTS, AHEAD_BYTES = 100, 16_000_000
 """What is written down ahead of what has no limit, beside something that has."""
-_NAP_S = 5.0
+NAP_S = 5.0
 """A waiter looks up at least this often: the budget may have been set anew, or the clock."""
 
 Steps = Mapping[str, tuple[Step, ...]]
@@ -111,7 +111,7 @@ class Account:
         until = self._ledger.ready(now, 1, typical)
         if until > now:
             self._tell(until)
-            await gate.sleep(min(until - now, _NAP_S))
+            await gate.sleep(min(until - now, NAP_S))
         elif self._filled(now, typical):
             self._ended = asyncio.get_running_loop().create_future()
             await gate.turn(self._ended)

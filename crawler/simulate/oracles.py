@@ -22,6 +22,7 @@ from crawler.simulate.witness import Arrival, Told
 _AJAX = re.compile(r"/ajax/illust/(\d+)(?:/|$)")
 LATE_S = 0.02
 """A timer this late is not held against the one who waited (fetch/hosts.py); it shortens a window by as much."""
+DAY_S = 86400.0
 Key = tuple[Any, Any]
 
 
@@ -110,6 +111,18 @@ def no_window_above_the_budget(
             over = number + 1 - rate * t - least - burst
             if over > rate * (LATE_S + jitter_s) + 1e-6:
                 told.law(False, f"t={t:.3f}: {host}: {over:.3f} requests above {rate:g}/s with a burst of {burst}")
+                break
+
+
+def no_day_above_the_budget(arrivals: Mapping[str, Sequence[float]], budget: int, told: Told) -> None:
+    """In every window of 24 h the server saw at most `budget` requests of a host (0: no limit), over all runs."""
+    for host, times in arrivals.items() if budget else ():
+        first = 0
+        for number, t in enumerate(times):
+            while times[first] <= t - DAY_S:
+                first += 1
+            if number - first + 1 > budget:
+                told.law(False, f"t={t:.3f}: {host}: {number - first + 1} requests in 24 h, the budget is {budget}")
                 break
 
 

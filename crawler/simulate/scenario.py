@@ -75,6 +75,11 @@ class Scenario:
         return self.settings["output"]["durability"] == "fsync"
 
     @property
+    def daily(self) -> int:
+        """Requests to a host in any 24 h; 0: no limit."""
+        return self.settings["limits"].get("daily", {}).get("requests", 0)
+
+    @property
     def commit_s(self) -> float:
         """Seconds between commits of the log."""
         return self.settings["log"]["commit_ms"] / 1000
@@ -93,6 +98,7 @@ def scenario(seed: int, profile: str = "harsh", works: int | None = None, kills:
     session = SESSION if dice.random() < 0.25 else ""
     mix = Mix(scale=0.12, big=0.01, dead=0.12, long=0.0, lost=0.04 if seed % SITES == 1 else 0.0)
     settings = _settings(dice, kind, pace)
+    _daily(Random(f"{seed} daily"), settings)
     if limits.block_s > 2:
         # A run that gives up before the block ends (rules/retry.py: BREAKER) is right to; it would end no story.
         settings["retry"] |= {"base_s": 1.0, "cap_s": 120.0}
@@ -186,6 +192,13 @@ def _settings(dice: Random, kind: str, pace: tuple[float, float]) -> dict[str, A
         "log": {"commit_ms": dice.choice((1000, 5000) if slow else (100, 300, 1000))},
         "network": {"idle_s": dice.choice((10, 30))},
     }
+
+
+def _daily(dice: Random, settings: dict[str, Any]) -> None:
+    """One world in eight has a budget of 24 h that makes days of it."""
+    if dice.random() < 0.125:
+        settings["limits"]["daily"] = {"requests": dice.choice((15, 30, 60))}
+        settings["log"]["commit_ms"] = 60_000  # each commit is a jump of the clock
 
 
 def _trouble(dice: Random, planned_s: float, works: int) -> Trouble:

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import trustme
 
+import crawler.engine.run
 import crawler.fetch.client
+import crawler.fetch.daily
 import crawler.fetch.reply
 import crawler.sinks.folder
 from crawler.origin.work import Mix
@@ -52,8 +54,14 @@ def known_world(seed: int, mix: Mix) -> KnownWorld:
 
 
 @contextmanager
-def scaled_down() -> Generator[None]:
-    """Buffers as small as the pictures, so that all that happens to large ones happens; trust that is made once."""
+def scaled_down(*, days: bool = False) -> Generator[None]:
+    """Buffers as small as the pictures, so that all that happens to large ones happens; trust that is made once.
+
+    `days`: the world waits for days: who looks up now and then does so rarely, each look is a jump of the clock.
+    """
+    looks = crawler.engine.run.ROOM_EVERY_S, crawler.fetch.daily.NAP_S
+    if days:
+        crawler.engine.run.ROOM_EVERY_S, crawler.fetch.daily.NAP_S = 60.0, 3600.0
     buffer, piece, context = (
         crawler.sinks.folder.BUFFER_BYTES,
         crawler.fetch.reply.PIECE_BYTES,
@@ -66,6 +74,7 @@ def scaled_down() -> Generator[None]:
     try:
         yield
     finally:
+        crawler.engine.run.ROOM_EVERY_S, crawler.fetch.daily.NAP_S = looks
         crawler.sinks.folder.BUFFER_BYTES = buffer
         crawler.fetch.reply.PIECE_BYTES = piece
         crawler.fetch.client.tls_context = context

@@ -37,6 +37,8 @@ CALM_RUNS = 6
 """After the last trouble so many runs must be enough."""
 END_S = 6 * 3600.0
 """No run of a world this small may take longer."""
+DAYS_S = 30 * 86400.0
+"""With a daily budget it may take so much longer."""
 ENDS = frozenset({0, 3})
 SHM = "/dev/shm"  # noqa: S108 - where it exists a folder in memory is ten times as fast
 
@@ -153,7 +155,7 @@ class Story:
         if self.plan.watched:
             attendants.append(self._keep_status)
         try:
-            async with asyncio.timeout(END_S):
+            async with asyncio.timeout(END_S + (DAYS_S if self.plan.daily else 0)):
                 outcome = await run.go(attendants)
             oracles.adds_up(outcome.snapshot, self.told, "at the end of a run")
             return outcome.code
@@ -284,6 +286,7 @@ class Story:
         # The first request of a connection comes after its handshake.
         jitter_s = 4 * plan.latency_s if plan.tls else 0.0
         oracles.no_window_above_the_budget(seen.arrivals, budgets, jitter_s, told)
+        oracles.no_day_above_the_budget(seen.arrivals, plan.daily, told)
         told.law(not seen.violations, f"rules of the site that were broken: {seen.examples[:3]}")
         told.requests, told.faults = len(seen.order), seen.faults.total()
         told.images = len(book.stored)
@@ -355,7 +358,7 @@ def play(plan: Scenario, build: Build) -> Told:
     loop = WorldLoop(weather, lambda: plan.slow_disk_s * disk.random() ** 3)
     began = time.perf_counter()
     memory = SHM if os.path.isdir(SHM) else None
-    with tempfile.TemporaryDirectory(prefix="crawler-world-", dir=memory) as folder, scaled_down():
+    with tempfile.TemporaryDirectory(prefix="crawler-world-", dir=memory) as folder, scaled_down(days=plan.daily > 0):
         story = Story(plan, build, Path(folder), loop)
         told = story.told
         try:

@@ -14,6 +14,7 @@ import pytest
 from crawler.cli.main import main
 from crawler.cli.simulate import play_seed
 from crawler.engine import work as lives
+from crawler.fetch.daily import Account
 from crawler.fetch.hosts import Host
 from crawler.log import writer
 from crawler.rules.rate import Gcra
@@ -184,6 +185,10 @@ def who_leaves_keeps_the_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Host, "leave", lie)
 
 
+def what_is_spent_is_not_written_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Account, "_covered", lambda *_: True)
+
+
 LIES = {
     no_file_is_synced: "its bytes are others",
     the_log_is_not_synced: "its line is lost",
@@ -194,6 +199,7 @@ LIES = {
     answers_are_forgotten: "is asked for again, though",
     some_images_are_forgotten: "should be stored",
     who_leaves_keeps_the_turn: "did not end within",
+    what_is_spent_is_not_written_ahead: "in 24 h, the budget is",
 }
 
 
