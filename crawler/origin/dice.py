@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections.abc import Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
+_WORDS = struct.Struct("<8Q")
 
 
 class Dice:
@@ -14,16 +16,16 @@ class Dice:
 
     def __init__(self, *key: object) -> None:
         self._key = "\x1f".join(map(str, key)).encode("utf-8", "surrogatepass")
-        self._pool = b""
+        self._pool: list[int] = []
         self._block = 0
 
     def word(self) -> int:
         """The next 64 bits."""
         if not self._pool:
-            self._pool = hashlib.blake2b(self._key, salt=self._block.to_bytes(16, "little")).digest()
+            block = hashlib.blake2b(self._key, salt=self._block.to_bytes(16, "little")).digest()
+            self._pool = list(_WORDS.unpack(block)[::-1])
             self._block += 1
-        word, self._pool = self._pool[:8], self._pool[8:]
-        return int.from_bytes(word, "little")
+        return self._pool.pop()
 
     def unit(self) -> float:
         """A number in [0, 1)."""
