@@ -62,9 +62,12 @@ class Books:
         """Write a line, and keep it for the screen. Raises StorageFailed."""
         assert self.log is not None
         self.log.note(event)
+        if type(event) is Stored:
+            self._said.append((time.time(), event))
+            return
         if isinstance(event, Spent) and event.until is None:
             return  # bookkeeping: the hosts' own state shows it
-        (self._said if isinstance(event, Described | Stored) else self._troubles).append((time.time(), event))
+        (self._said if isinstance(event, Described) else self._troubles).append((time.time(), event))
 
     def totals(self, *, fresh: bool = False) -> Totals:
         """The counts, about half a second old at most; `fresh`: of this moment."""

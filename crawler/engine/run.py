@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+import itertools
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from crawler import __version__
 from crawler.disk import THREADS, Disk
@@ -21,7 +22,6 @@ from crawler.engine.work import Tools, crawl
 from crawler.events import Opened, Throttled
 from crawler.fetch.door import Door
 from crawler.fetch.exchange import Day
-from crawler.fetch.memory import Room
 from crawler.fetch.settings import HostLimits, NetworkSettings
 from crawler.log.files import LOG
 from crawler.log.settings import LogSettings
@@ -31,6 +31,7 @@ from crawler.progress import Snapshot
 from crawler.rules.coming import coming
 from crawler.rules.replay import State, listed_events
 from crawler.rules.settings import RetrySettings
+from crawler.rules.totals import Todo
 from crawler.sinks.folder import Folder
 from crawler.sinks.settings import OutputSettings
 from crawler.sinks.sink import Sink
@@ -41,6 +42,10 @@ from crawler.stop import DaySpent, Draining, Gate, Stop, StorageFailed
 
 LOG_FORMAT = 1
 ROOM_EVERY_S = 0.25
+
+_Found = tuple[Item, Todo | None, bool]
+"""A work, what is left to do for it, and whether it is to be asked for again."""
+_END = object()
 
 Attendant = Callable[[Pull, asyncio.Event], Awaitable[None]]
 """Something that watches a run: given where to pull snapshots and an event that is set at the end."""
@@ -87,7 +92,7 @@ class Run:
         self._root = Path(rooms.output.dir)
         self._disk = disk or Disk(sync=rooms.output.durability == "fsync")
         self._gate = Gate()
-        self._slots = Room(rooms.limits.works, self._gate)
+        self._hire_more: Callable[[], None] = lambda: None
         self._books = Books(self._root)
         self._follower: Follower | None = None
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="disk")
@@ -126,7 +131,7 @@ class Run:
     def reload(self, limits: LimitsSettings) -> None:
         """Obey other [limits] from now on: hosts start with nothing saved up, blocks stand, what is held stays held."""
         self._rooms = replace(self._rooms, limits=limits)
-        self._slots.resize(limits.works)
+        self._hire_more()
         if self._books.door is not None:
             self._books.door.reload(lanes_of(limits), limits.memory_mb, limits.daily.budget)
             for host in self._books.door.hosts():
@@ -221,12 +226,12 @@ class Run:
                 helpers = [group.create_task(chore) for chore in chores]
                 watchers = [group.create_task(attend(attendant, self.snapshot, done)) for attendant in attendants]
                 books.phase = "crawling"
-                try:
-                    await self._feed(group, source, again, tools)
-                except SourceError as error:
-                    self.drain("source", 2, str(error))
+                found = found_in(source, again, tools.log.state)
+                self._hire_more = partial(self._hire, lambda: self._take_works(found, again, tools), group)
+                self._hire_more()
                 while self._works:
                     await asyncio.wait(self._works)
+                self._hire_more = lambda: None
                 books.phase = "closing"
                 door.settle()
                 await log.commit()
@@ -242,40 +247,55 @@ class Run:
             done.set()
         return books.stopped or (*books.verdict(), "")
 
-    async def _feed(self, group: asyncio.TaskGroup, source: Source, again: Again, tools: Tools) -> None:
-        """Admit works one by one, never more than limits.works, never reading the source ahead."""
-        slots = self._slots
-        for count, item in enumerate(source.items()):
-            todo, asked_again = tools.log.state.todo(item.id), again.wants(item.id)
-            if todo is None and not asked_again:
-                if count % 256 == 0:
-                    await asyncio.sleep(0)  # a long finished prefix must not hold the loop
-                    if self._gate.closed:
-                        break
-                continue
-            try:
-                if self._follower is not None:
+    def _hire(self, work: Callable[[], Coroutine[Any, Any, None]], group: asyncio.TaskGroup) -> None:
+        """Have limits.works tasks that take one work after another: a task for each work would cost more than that."""
+        for _ in range(self._rooms.limits.works - len(self._works)):
+            task = group.create_task(work())
+            self._works.add(task)
+            task.add_done_callback(self._works.discard)
+
+    async def _take_works(self, found: Iterator[_Found | None], again: Again, tools: Tools) -> None:
+        """Take one work after another, never reading the source ahead, until it ends or nothing more is admitted."""
+        counters = self._books.counters
+        for count in itertools.count(1):
+            if self._follower is not None:
+                try:
                     await self._follower.room(self._gate)
-                await slots.take(1)
-            except Draining:
-                break
-            if not self._works:  # while there are any, `_watch_room` looks
+                except Draining:
+                    break
+            if tools.log.crowded:
+                await tools.log.room()
+            if not counters.in_flight:  # while there are any, `_watch_room` looks
                 self._check_room(tools.sink)
             if self._gate.closed:
-                slots.give(1)
                 break
-            await tools.log.room()
-            self._books.counters.in_flight += 1
-            given = self._describe_url(item)
-            self._books.plain = given is not None
-            life = (
-                again.look(item.id, given, tools) if todo is None or asked_again else crawl(item.id, todo, given, tools)
-            )
-            task = group.create_task(life)
-            self._works.add(task)
-            task.add_done_callback(self._finished)
-            # Let it start: tasks that are ready run between two admissions, so the loop stays fair to downloads.
-            await asyncio.sleep(0)
+            if len(self._works) > self._rooms.limits.works:  # there are fewer since a reload
+                self._works.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+                break
+            try:
+                one = next(found, _END)
+            except SourceError as error:
+                self.drain("source", 2, str(error))
+                break
+            if one is _END:
+                break
+            if one is not None:
+                counters.in_flight += 1
+                try:
+                    await self._life(one, again, tools)
+                finally:
+                    counters.in_flight -= 1
+                    counters.works += 1
+            if one is None or count % 16 == 0:
+                await asyncio.sleep(0)  # works that need nobody's answer must not hold the loop
+
+    def _life(self, one: _Found, again: Again, tools: Tools) -> Coroutine[Any, Any, None]:
+        item, todo, asked_again = one
+        given = self._describe_url(item)
+        self._books.plain = given is not None
+        if todo is None or asked_again:
+            return again.look(item.id, given, tools)
+        return crawl(item.id, todo, given, tools)
 
     def _spawn(self, group: asyncio.TaskGroup, image: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = group.create_task(image)
@@ -283,16 +303,10 @@ class Run:
         task.add_done_callback(self._images.discard)
         return task
 
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._works.discard(task)
-        self._books.counters.in_flight -= 1
-        self._books.counters.works += 1
-        self._slots.give(1)
-
     async def _watch_room(self, sink: Folder) -> None:
         """By the clock and not at each admission: the works in flight can have thousands of images to come."""
         while not self._gate.closed:
-            if self._works:
+            if self._books.counters.in_flight:
                 self._check_room(sink)
             await asyncio.sleep(ROOM_EVERY_S)
 
@@ -321,6 +335,19 @@ class Run:
         await asyncio.sleep(self._rooms.limits.drain_s)
         for task in (*self._works, *self._images):
             task.cancel()
+
+
+def found_in(source: Source, again: Again, state: State) -> Iterator[_Found | None]:
+    """The works of a source that there is something to do for; None now and then where there are none for long.
+
+    Raises SourceError.
+    """
+    for count, item in enumerate(source.items()):
+        todo, asked_again = state.todo(item.id), again.wants(item.id)
+        if todo is not None or asked_again:
+            yield item, todo, asked_again
+        elif count % 256 == 0:
+            yield None
 
 
 def lanes_of(limits: LimitsSettings) -> dict[Lane, HostLimits]:

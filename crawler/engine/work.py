@@ -82,7 +82,8 @@ async def crawl(id: WorkId, todo: Todo, given: Description | None, tools: Tools)
                 images = () if left is None else left.images or images
                 tools.counters.wanted += len(images)
             await fetch_all(id, images, lambda image, failure: note_miss(id, image, failure, tools), tools)
-        await tools.log.room()
+        if tools.log.crowded:
+            await tools.log.room()
     except Draining:
         return
     except Blocked as stop:
@@ -148,7 +149,7 @@ async def fetch_all(
         if failure is not None:
             missed(image, failure)
 
-    others = [tools.spawn(one(image)) for image in images[1:]]
+    others = [tools.spawn(one(image)) for image in images[1:]] if len(images) > 1 else ()
     for image in images[:1]:
         await one(image)
     for task in others:

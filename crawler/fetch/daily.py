@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from crawler.events import Spent
 from crawler.fetch.exchange import Day
-from crawler.rules.budget import STEPS, Budget, Ledger, Step, step_of
+from crawler.rules.budget import STEP_S, STEPS, Budget, Ledger, Step, step_of
 from crawler.stop import Gate
 
 AHEAD = 100
@@ -80,6 +80,8 @@ class Account:
         self._ended: asyncio.Future[None] | None = None
         self._covering = asyncio.Lock()
         self._lowered = 0
+        self._loose = [0, 0]  # spent without a budget, and not in the ledger yet
+        self._loose_until = 0.0
 
     # -- letting requests out ------------------------------------------------------------------------
 
@@ -121,8 +123,14 @@ class Account:
     def take(self, memory: int) -> Turn:
         """Let one request out: it counts from now on."""
         now = self._now()
-        turn = Turn(memory, self._typical(now))
         self._out += 1
+        if not self._ledger.budget.bounded:
+            if now >= self._loose_until:
+                self._tighten()
+                self._loose_until = step_of(now) + STEP_S
+            self._loose[0] += 1
+            return Turn(memory)
+        turn = Turn(memory, self._typical(now))
         self._promised += turn.promised
         self._add(now, 1, 0)
         return turn
@@ -140,6 +148,9 @@ class Account:
         if more <= 0:
             return
         turn.came = received
+        if not self._ledger.budget.bounded:
+            self._loose[1] += more
+            return
         kept = min(more, turn.promised)
         turn.promised -= kept
         self._promised -= kept
@@ -157,6 +168,12 @@ class Account:
         self._out -= 1
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(None)
+
+    def _tighten(self) -> None:
+        """Without a budget requests are counted loosely, five minutes at a time: one may be set while we run."""
+        (asked, size), self._loose = self._loose, [0, 0]
+        if asked or size:
+            self._add(self._loose_until - STEP_S, asked, size)
 
     # -- looking -------------------------------------------------------------------------------------
 
@@ -207,6 +224,7 @@ class Account:
         """Another budget from now on; what was spent so far counts."""
         if budget == self._ledger.budget:
             return
+        self._tighten()
         self._ledger.budget = budget
         self._told = None
         now = self._now()

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from crawler.disk import Disk
-from crawler.events import Event, Line
+from crawler.events import Event, Line, Stored
 from crawler.log import files, snapshot
 from crawler.log.codec import encode
 from crawler.log.reader import fold
@@ -112,7 +112,8 @@ class Log:
 
         Never waits. Raises StorageFailed when the log is poisoned.
         """
-        self._check()
+        if self._poison is not None:
+            self._check()
         seq = self.next_seq
         second, ms = divmod(int(self.clock() * 1000), 1000)
         if second != self._second:
@@ -124,7 +125,10 @@ class Log:
         if self.committed is not None:
             self._told.append(event)
         self._waiting += len(raw)
-        self.state.apply(Line(self.id, seq, t, event))
+        if type(event) is Stored:
+            self.state.stored((t, self.id, seq), event.id, event.page, event.bytes, event.quality)
+        else:
+            self.state.apply(Line(self.id, seq, t, event))
         return seq
 
     async def commit(self) -> None:
@@ -158,6 +162,11 @@ class Log:
                     f"{self._path}: the disk is full. All lines are safe, and there is room for the last ones. "
                     "Make room and run the same command again: it goes on where it stopped."
                 )
+
+    @property
+    def crowded(self) -> bool:
+        """Whether `room` would have anything to wait for, or to raise."""
+        return self._waiting > ROOM_BYTES or self._poison is not None
 
     async def room(self) -> None:
         """Wait while more is buffered than a slow disk should be given at once. Raises StorageFailed."""

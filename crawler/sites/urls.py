@@ -12,7 +12,7 @@ from crawler.sites.site import Ask
 
 _LONGEST = 8000
 """Characters of a URL: what RFC 9110 4.1 asks every party to take."""
-_USUAL = re.compile(r"https?://[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::[1-9][0-9]{0,3})?/[!-\[\]-~]*")
+_USUAL = re.compile(rb"https?://[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}))?/[!-\[\]-~]*")
 """Nearly every URL of a list: nothing in it needs a second look."""
 
 
@@ -24,10 +24,15 @@ def identity(url: str) -> str:
     return hashlib.sha256(url.encode()).hexdigest()[:16]
 
 
+def usual(line: bytes) -> tuple[str, str] | None:
+    """Identity and URL of a line that is nothing but a usual URL; None for what needs a closer look."""
+    if len(line) > _LONGEST or _USUAL.fullmatch(line) is None:
+        return None
+    return hashlib.sha256(line).hexdigest()[:16], line.decode("ascii")
+
+
 def url_problem(url: str) -> str | None:
     """Why a URL is not asked for, or None. Never raises."""
-    if len(url) <= _LONGEST and _USUAL.fullmatch(url):
-        return None
     if not url or len(url) > _LONGEST:
         return f"a URL has 1 to {_LONGEST} characters"
     if not url.isprintable() or " " in url or "\\" in url:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import PurePath
 
 from crawler.model import WorkId
-from crawler.sites.urls import identity
+from crawler.sites.urls import identity, usual
 from crawler.sources.ids import Problem, parse_id, without_comment
 from crawler.sources.lines import SourceError, read_rows, text_of
 from crawler.sources.settings import SourceSettings
@@ -53,6 +53,9 @@ def _plain_ids(lines: Iterable[bytes]) -> Iterator[tuple[int, Entry | Problem]]:
 
 def _plain_urls(lines: Iterable[bytes]) -> Iterator[tuple[int, Entry | Problem]]:
     for number, raw in enumerate(lines, 1):
+        if (entry := usual(raw)) is not None:
+            yield number, entry
+            continue
         text = _content(raw)
         if isinstance(text, Problem):
             yield number, text
