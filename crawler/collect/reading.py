@@ -146,7 +146,8 @@ async def _read(query: Query, place: Place, tools: Tools) -> None:
             tools.note(Emptied(one.number, query.tag, cursor.page, 0))
         empties = 0
         take(one, cursor, said, step(cursor, page, shape), tools)
-        await tools.log.room()
+        # Before the next page is asked for this one is safe: a kill costs what is in flight, and no page more.
+        await tools.log.commit()
 
 
 def begin(query: Query, tools: Tools) -> Pass:
