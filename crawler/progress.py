@@ -274,11 +274,10 @@ def bottleneck(now: Snapshot, zone: tzinfo | None = None) -> str:
     if blocked:
         worst = max(blocked, key=lambda h: (h.lane == "api", h.blocked_s))
         return f"{_LANES[worst.lane]} blocked {_until(now.t, worst.blocked_s, zone)}"
-    spent = [h for h in now.hosts if h.daily is not None and h.daily.wait_s >= 1]
-    if spent:
-        worst = max(spent, key=lambda h: (h.waiting > 0, h.daily.wait_s if h.daily else 0.0))
-        until = now.t + (worst.daily.wait_s if worst.daily else 0.0)
-        return f"daily budget of {clean(worst.host)} spent until {on_the_day(until, zone)}"
+    rests = {h.host: h.daily.wait_s for h in now.hosts if h.waiting and h.daily is not None and h.daily.wait_s >= 1}
+    if rests:
+        host = max(rests, key=rests.__getitem__)
+        return f"daily budget of {clean(host)} spent until {on_the_day(now.t + rests[host], zone)}"
     if now.in_flight <= 0 or not now.hosts:
         return "starting"
     return _busiest(now.hosts)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from crawler.fetch.exchange import HostState
+from crawler.fetch.exchange import Day, HostState
 from crawler.progress import Note, Snapshot, Track
 from crawler.rules.ahead import Ahead
 
@@ -68,6 +68,7 @@ def hosts(draw: st.DrawFn) -> HostState:
         draw(counts),
         draw(st.none() | st.floats(0, 1000)),
         draw(words),
+        draw(st.none() | st.builds(Day, counts, counts, counts, counts, st.floats(0, 90_000))),
     )
 
 
@@ -75,7 +76,9 @@ def hosts(draw: st.DrawFn) -> HostState:
 def snapshots(draw: st.DrawFn) -> Snapshot:
     """Any run at any moment."""
     done, gone, failed, pending = (draw(counts) for _ in range(4))
-    notes = st.builds(Note, st.floats(0, 4e9), st.sampled_from(("stored", "failed", "throttled", "new")), words, words)
+    notes = st.builds(
+        Note, st.floats(0, 4e9), st.sampled_from(("stored", "failed", "throttled", "spent", "new")), words, words
+    )
     return replace(
         BUSY,
         phase=draw(st.sampled_from(("counting", "replaying", "crawling", "draining", "done"))),

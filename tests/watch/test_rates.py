@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from looks import API, BUSY, IMAGES, NOON, later, snapshots, tracked
 
 from crawler.events import Failed
+from crawler.fetch.exchange import Day
 from crawler.progress import Snapshot, Track, bottleneck, note, rates, status_fields
 
 
@@ -68,6 +69,7 @@ def test_an_empty_track_knows_nothing() -> None:
     assert Track().curve(10) == []
 
 
+SPENT = Day(500, 500, 7_000, 0, 26 * 3600 + 599.5)
 ANSWERS = [
     (replace(BUSY, phase="counting"), "counting the list"),
     (replace(BUSY, phase="replaying"), "reading the log"),
@@ -88,6 +90,11 @@ ANSWERS = [
     (replace(BUSY, hosts=(replace(API, rate=0.0, budget=0.0), IMAGES)), "API, all connections in use"),
     (replace(BUSY, hosts=(replace(API, blocked_s=7800.0), IMAGES)), "API blocked until 14:10"),
     (replace(BUSY, hosts=(API, replace(IMAGES, blocked_s=12.2))), "image host blocked for 13 s more"),
+    (
+        replace(BUSY, hosts=(replace(API, daily=SPENT), replace(IMAGES, daily=replace(SPENT, wait_s=0.0)))),
+        "daily budget of www.pixiv.net spent until 2026-01-02 14:10",
+    ),
+    (replace(BUSY, hosts=(replace(API, daily=SPENT, waiting=0), IMAGES)), "image host 1/s"),
     (replace(BUSY, hosts=(replace(API, waiting=0), replace(IMAGES, waiting=0))), "network, image host"),
     (replace(BUSY, hosts=(replace(API, waiting=0, in_flight=0),)), "disk"),
 ]

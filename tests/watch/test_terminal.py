@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from looks import API, BUSY, HOSTILE, IMAGES, NOON, later, snapshots, tracked
 
+from crawler.fetch.exchange import Day
 from crawler.progress import Note, Snapshot
 from crawler.watch.show import watch
 from crawler.watch.style import fit, pad
@@ -65,6 +66,14 @@ def test_a_block_is_said_where_it_matters() -> None:
     text = "\n".join(drawn(replace(BUSY, hosts=(replace(API, blocked_s=92.0), IMAGES)), 100))
     assert "limit     API blocked until 12:01" in text
     assert "blocked to 12:01" in text
+
+
+def test_a_spent_day_is_said_where_it_matters() -> None:
+    """In the limit with its day, and at the host."""
+    spent = replace(API, daily=Day(500, 500, 0, 0, 7200.0))
+    text = "\n".join(drawn(replace(BUSY, hosts=(spent, IMAGES)), 100))
+    assert "limit     daily budget of www.pixiv.net spent until 2026-01-01 14:00" in text
+    assert "spent to 14:00" in text
 
 
 def test_of_a_long_path_the_end_is_shown() -> None:
