@@ -28,10 +28,13 @@ from crawler.watch.status_file import keep_status
 __all__ = ["Crawl", "Outcome", "Recheck", "crawl"]
 
 
-def crawl(settings: Settings, *, session: str | None = None, recheck: Recheck | None = None) -> Crawl:
+def crawl(
+    settings: Settings, *, session: str | None = None, recheck: Recheck | None = None, waits: bool = True
+) -> Crawl:
     """A crawl of what the settings list into `settings.output.dir`; a second one goes on where the first stopped.
 
     `session`: the value of PHPSESSID; None: what `settings.site` says (`session`, else the file `session_file`).
+    `waits`: a daily budget that is spent is waited out; else it ends the crawl with code 6.
     Relative paths in the settings are relative to the working folder. `settings.ui` is for the commands: nothing is
     shown and no page is served. Raises ConfigError for settings that cannot be used.
     """
@@ -48,7 +51,7 @@ def crawl(settings: Settings, *, session: str | None = None, recheck: Recheck | 
     async def keep(pull: Pull, done: asyncio.Event) -> None:
         await keep_status(status, pull, done)
 
-    return Crawl(build_run(settings, secret, Wishes(recheck)), [keep])
+    return Crawl(build_run(settings, secret, Wishes(recheck, waits=waits)), [keep])
 
 
 def _session(settings: Settings, given: str | None) -> str:
@@ -86,7 +89,10 @@ class Crawl:
         return self._outcome
 
     def snapshot(self) -> Snapshot:
-        """The crawl at this moment: counts, hosts, what was said last. Cheap; once it is over, its last picture."""
+        """The crawl at this moment: counts, hosts, what was said last. Cheap; once it is over, its last picture.
+
+        While it is on, only inside a running loop.
+        """
         return self._outcome.snapshot if self._outcome else self._run.snapshot()
 
     def drain(self, reason: str = "interrupted", code: int = 130) -> None:

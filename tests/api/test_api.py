@@ -430,6 +430,19 @@ def test_session_and_recheck_are_said_to_a_crawl(tmp_path: Path, site: Any) -> N
     run_on("asyncio", main)
 
 
+def test_a_spent_budget_ends_a_crawl_that_does_not_wait(tmp_path: Path, site: Any) -> None:
+    """With `waits=False` the day's limit is an outcome, as for --no-wait."""
+    limits = {"api": {"rate": 0}, "images": {"rate": 0}, "daily": {"requests": 10}}
+
+    async def main() -> None:
+        async with crawl(settings(tmp_path, site, some_ids(40), limits=limits), waits=False) as run:
+            outcome = await run.wait()
+        assert outcome.code == 6
+        assert outcome.snapshot.pending > 0
+
+    run_on("asyncio", main)
+
+
 def test_settings_come_from_a_file_as_for_the_command(
     tmp_path: Path, site: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ from crawler.cli.main import COMMANDS
 from crawler.cli.parser import Parser
 from crawler.origin.server import origin_thread
 
-DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 RUN = [ROOT / "README.md", ROOT / "docs" / "recipes.md", ROOT / "docs" / "tuning.md", ROOT / "docs" / "comparison.md"]
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 _INLINE = re.compile(r"`(crawler [a-z][^`]*)`")
