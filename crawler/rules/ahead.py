@@ -269,7 +269,10 @@ class Forecast:
         images = self._images_left(ahead, images_gear)
         if api is None or images is None:
             return Left(api, images, None)
-        whole = (max(api[0], images[0]), max(api[1], images[1]))
+        # A lane that nobody ever waited for kept up with the other, and will: it makes nothing longer.
+        idle = ahead.questions > 0 and self._api.busy.known and not self._images.busy.known
+        whole = (max(api[0], images[0]), api[1] if idle else max(api[1], images[1]))
+        whole = (min(whole), whole[1])
         if ahead.works > 0 and self._works.known:
             # Where now one lane and now the other is waited for, the whole takes longer than either.
             slow = max(self._works.mean, self._works.lately) * (1 + self._works.error(ahead.works))

@@ -16,6 +16,8 @@ from crawler.watch.days import days
 from crawler.words import seconds_of
 
 _STEP_S = 1.0
+_IN_FLIGHT = 8
+"""More images than these are not on the wire: they wait."""
 Timed = tuple[float, Event | None]
 
 
@@ -28,6 +30,8 @@ def outlook(timed: Sequence[Timed], state: State, totals: Totals, now: float | N
     opened = max((i for i, (_, event) in enumerate(timed) if isinstance(event, Opened)), default=0)
     heard = {event.host for _, event in timed[opened:] if isinstance(event, Throttled)}
     counted = _Counted(before, {host: event for host, event in state.throttled.items() if host not in heard})
+    for _, event in timed[opened:]:
+        counted.foresee(event)
     forecast = Forecast(totals.done + totals.gone, totals.images)
     due = 0.0
     for t, event in timed[opened:]:
@@ -55,9 +59,20 @@ class _Counted:
         """`told`: what limiters said last before the lines that are counted."""
         self._left = left
         self._asked = self._wanted = self._tried = self._ended = 0
+        self._behind = left.images
         self._plain = False
         self._told = {host: (0.0, event) for host, event in told.items()}
         self._days: dict[str, Day] = {}
+
+    def foresee(self, event: Event | None) -> None:
+        """Of every line first of all: how many images were known and missing when the lines begin."""
+        match event:
+            case Described():
+                self._behind -= len(event.images)
+            case Stored() | Failed(page=int() | "zip"):
+                self._behind += 1
+            case _:
+                pass
 
     def take(self, event: Event | None) -> None:
         match event:
@@ -88,7 +103,9 @@ class _Counted:
         left = self._left
         questions, images = (0, left.works) if self._plain else (left.unknown, left.images)
         ahead = Ahead(questions, images, self._asked, self._wanted, self._tried, left.works, self._ended)
-        forecast.look(t, ahead, self._gear(t, api=True), self._gear(t, api=False))
+        # Who waited for a lane is not in the log: while images that are known pile up, they are what is waited for.
+        behind = self._plain or self._behind + self._wanted - self._tried > _IN_FLIGHT or not left.unknown
+        forecast.look(t, ahead, self._gear(t, api=True, wanted=not behind), self._gear(t, api=False, wanted=behind))
 
     def ended(self, forecast: Forecast, t: float, state: State, *, running: bool) -> None:
         """The last look: the limiters' last words count, however long ago, and the daily budgets; blocks if it runs."""
@@ -98,17 +115,16 @@ class _Counted:
         self._days = days(state, t)
         self.look(forecast, t)
 
-    def _gear(self, t: float, *, api: bool) -> Gear:
+    def _gear(self, t: float, *, api: bool, wanted: bool) -> Gear:
         mine = [told for host, told in self._told.items() if (host == HOST) == api]
         rates = [event.rate for _, event in mine]
         limits = [event.limit for _, event in mine]
         waits = [max(0.0, until - t) for until, _ in mine] or [0.0]
         held = [day for host, day in self._days.items() if (host == HOST) == api]
-        # Who waited for a lane is not in the log: all its time counts.
         return Gear(
             rate=sum(rates) if all(rates) else 0.0,
             limit=sum(limits) if all(limits) else 0.0,
             wait_s=(min(waits), max(waits)),
-            wanted=True,
+            wanted=wanted,
             daily=day_of(held, sum(day.bytes for day in held) / max(1, sum(day.requests for day in held))),
         )

@@ -10,11 +10,20 @@ import math
 import random
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from heapq import heappop, heappush
 
+from crawler.events import Described, Event, Gone, Stored, Throttled
+from crawler.model import Image
 from crawler.rules.ahead import Ahead, Gear
+from crawler.sites.pixiv import HOST
 
 WORKS = 32
+
+
+def stamp(t: float) -> str:
+    """A second of a made-up run as a time of a log."""
+    return datetime.fromtimestamp(t, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @dataclass
@@ -43,6 +52,14 @@ class Pacer:
 
     def rate(self, t: float) -> float:
         return self.pieces[bisect_right(self.pieces, (t, math.inf, 0.0)) - 1][1]
+
+    def told(self, host: str) -> list[tuple[float, Event]]:
+        """What the limiter says in the log."""
+        changes: list[tuple[float, Event]] = [
+            (t, Throttled(host, rate, None, "resumed", limit)) for t, rate, limit in self.pieces[1:]
+        ]
+        blocks = [(t, Throttled(host, self.rate(t), stamp(end), "rate_limited 429")) for t, end in self.blocks]
+        return changes + blocks
 
     def gear(self, t: float, waiting: bool) -> Gear:
         _, rate, limit = self.pieces[bisect_right(self.pieces, (t, math.inf, 0.0)) - 1]
@@ -85,9 +102,9 @@ class Made:
     admitted: list[float]
     answered: list[float]
     named: list[int]
-    named_times: list[float]
     tried: list[float]
     ended: list[float]
+    story: list[tuple[float, Event]]
 
     def look(self, t: float) -> tuple[float, Ahead, Gear, Gear]:
         """The run as it shows at `t`."""
@@ -118,8 +135,9 @@ def make(seed: int, works: int) -> Made:
     tried: list[float] = []
     ended: list[float] = []
     named = [0]
+    story: list[tuple[float, Event]] = []
     slots: list[float] = []
-    for _ in range(works):
+    for id in range(1, works + 1):
         if left <= 0:
             gone = dice.random() < dead
             left = dice.expovariate(1 / cluster) if cluster > 1 else 1
@@ -134,12 +152,17 @@ def make(seed: int, works: int) -> Made:
         answered.append(known)
         named.append(named[-1] + pages)
         last = known
-        for _page in range(pages):
+        shown = tuple(Image(page, "u") for page in range(pages))
+        story.append((known, Described(id, shown, {}) if alive else Gone(id, "not_found")))
+        for page in range(pages):
             got = images.send(known, dice)
             tried.append(got)
+            story.append((got, Stored(id, page, "p", 1, "s", "m", None, None, "original", "u")))
             last = max(last, got)
         ended.append(last)
         heappush(slots, last)
     for times in (admitted, answered, tried, ended, api.sends, images.sends):
         times.sort()
-    return Made(ended[-1], api, images, works, admitted, answered, named, answered, tried, ended)
+    story += [*api.told(HOST), *images.told("i.pximg.net")]
+    story.sort(key=lambda told: told[0])
+    return Made(ended[-1], api, images, works, admitted, answered, named, tried, ended, story)

@@ -10,11 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from looks import API, BUSY, IMAGES, later, tracked
-from made_runs import Made, make
+from made_runs import Made, make, stamp
 
+from crawler.events import Event, Line, Opened
 from crawler.fetch.exchange import Day
 from crawler.progress import day_of, gear
 from crawler.rules.ahead import DAY_S, Ahead, Daily, Forecast, Gear, Left, Ratio
+from crawler.rules.replay import State
+from crawler.watch.outlook import outlook
 from crawler.words import Range
 
 SEEDS = range(60)
@@ -52,6 +55,25 @@ def test_long_runs_are_known_better() -> None:
     known = [(true, left.whole) for true, left in told if left.whole is not None]
     assert sum(low <= true <= high for true, (low, high) in known) >= 0.9 * len(told)
     assert median(high / max(low, 1.0) for true, (low, high) in known if true > 600) < 1.8
+
+
+def test_the_log_alone_tells_it_too() -> None:
+    """From the last lines of its log, as `status` reads them, a run's true time left is in the range as often."""
+    told: list[tuple[float, Range | None]] = []
+    for seed in range(20):
+        run = make(seed, 2000)
+        moments = [run.end * part for part in (0.2, 0.4, 0.6, 0.8) if run.end * part > 300]
+        state, timed = State(), list[tuple[float, Event | None]]()
+        story = iter([(0.0, Opened("l", 1, "0", {"path": "p", "digest": "d", "ids": 2000}, "s")), *run.story])
+        for seq, (t, event) in enumerate(story, 1):
+            while moments and t > moments[0]:
+                now = moments.pop(0)
+                left = outlook(timed[-5000:], state, state.totals(), now)
+                told.append((run.end - now, left.whole))
+            state.apply(Line("l", seq, stamp(t), event))
+            timed.append((t, event))
+    assert sum(holds(whole, true) for true, whole in told) >= 0.9 * len(told)
+    assert median(whole[1] / max(whole[0], 1.0) for _, whole in told if whole is not None) < 2.2
 
 
 def run_of(*steps: tuple[float, int, int, int], questions: int, images: int, **gears: Gear) -> Left:
