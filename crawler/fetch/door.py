@@ -64,7 +64,7 @@ class Door:
         """`now` (UTC seconds) is for what is told to people, for `daily`, the budgets of 24 h, and for `known`, what
         the limiters of earlier runs told last, by host; all else runs on the loop's clock.
 
-        Raises client.BadNetwork when `network.ca_file` cannot be used.
+        Raises trust.BadNetwork when `network.ca_file` cannot be used.
         """
         self._network = network
         self._retry = retry

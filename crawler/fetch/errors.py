@@ -1,22 +1,13 @@
-"""The border: every error of aiohttp, asyncio, ssl and the operating system becomes a Failure with a kind.
+"""The border: every error of asyncio, ssl and the operating system becomes a Failure with a kind.
 
-    ClientError
-    ├ ClientConnectorError ─ DNS · TLS · CONNECT · ADDRESS (our own guard) · PROXY
-    ├ ServerTimeoutError ─── CONNECT_TIMEOUT · IDLE
-    ├ ServerDisconnected, ClientOSError, reset ─ RESET
-    ├ ClientPayloadError ─── TRUNCATED
-    ├ ClientResponseError ── PROTOCOL
-    └ InvalidURL ─────────── BAD_URL
-
-Only errors raised by the network calls themselves come here: what an exchange raises (disk full) never does.
+Only errors raised by the network calls themselves come here: what an exchange raises (disk full) never does. For those
+of aiohttp, which is loaded where it is needed only, see `byway_errors`.
 """
 
 from __future__ import annotations
 
 import ssl
-
-import aiohttp
-from aiohttp import client_exceptions, http_exceptions
+from collections.abc import Sequence
 
 from crawler.model import Failure, Kind
 
@@ -31,43 +22,18 @@ class AddressRefused(OSError):
 
 
 class LostReply(OSError):
-    """A body that broke off on the fast lane; its Failure is known already."""
+    """A body that broke off on its way; its Failure is known already."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.detail)
         self.failure = failure
 
 
-KINDS: tuple[tuple[type[BaseException], Kind], ...] = (
+Kinds = Sequence[tuple[type[BaseException], Kind]]
+"""Which kind an error has; the first entry that fits decides."""
+
+KINDS: Kinds = (
     (AddressRefused, Kind.ADDRESS),
-    # connecting
-    (aiohttp.ClientConnectorDNSError, Kind.DNS),
-    (aiohttp.ClientProxyConnectionError, Kind.PROXY),
-    (aiohttp.ClientHttpProxyError, Kind.PROXY),
-    (aiohttp.ClientSSLError, Kind.TLS),
-    (aiohttp.ClientConnectorCertificateError, Kind.TLS),
-    (aiohttp.ServerFingerprintMismatch, Kind.TLS),
-    (aiohttp.ClientConnectorError, Kind.CONNECT),
-    (aiohttp.ConnectionTimeoutError, Kind.CONNECT_TIMEOUT),
-    # waiting
-    (aiohttp.SocketTimeoutError, Kind.IDLE),
-    (aiohttp.ServerTimeoutError, Kind.IDLE),
-    # what came
-    (aiohttp.ClientPayloadError, Kind.TRUNCATED),
-    (aiohttp.InvalidURL, Kind.BAD_URL),
-    (aiohttp.NonHttpUrlClientError, Kind.BAD_URL),
-    (client_exceptions.RedirectClientError, Kind.REDIRECT),
-    (aiohttp.TooManyRedirects, Kind.REDIRECT),
-    (aiohttp.ClientResponseError, Kind.PROTOCOL),
-    (client_exceptions.UploadAbortedError, Kind.PROTOCOL),
-    (aiohttp.WSMessageTypeError, Kind.PROTOCOL),
-    (http_exceptions.HttpProcessingError, Kind.PROTOCOL),
-    # the connection went away
-    (aiohttp.ClientConnectionResetError, Kind.RESET),
-    (aiohttp.ServerConnectionError, Kind.RESET),
-    (aiohttp.ClientOSError, Kind.RESET),
-    (aiohttp.ClientConnectionError, Kind.RESET),
-    # below aiohttp
     (ssl.CertificateError, Kind.TLS),
     (ssl.SSLError, Kind.TLS),
     (TimeoutError, Kind.IDLE),
@@ -75,18 +41,17 @@ KINDS: tuple[tuple[type[BaseException], Kind], ...] = (
     (ValueError, Kind.BAD_URL),  # names that IDNA refuses, header values with line breaks
     (RuntimeError, Kind.RESET),  # uvloop: a transport closed under us
 )
-"""The first entry that fits decides; the bare ClientError is left out on purpose, so that a newcomer is noticed."""
 
-FOREIGN = (aiohttp.ClientError, OSError, ValueError, RuntimeError, http_exceptions.HttpProcessingError)
+FOREIGN = (OSError, ValueError, RuntimeError)
 """What the network calls may raise on a normal day (TimeoutError is an OSError)."""
 
 
-def kind_of(error: type[BaseException]) -> Kind | None:
+def kind_of(error: type[BaseException], kinds: Kinds = KINDS) -> Kind | None:
     """The kind for an error class; None for one that nobody has thought about."""
-    return next((kind for known, kind in KINDS if issubclass(error, known)), None)
+    return next((kind for known, kind in kinds if issubclass(error, known)), None)
 
 
-def failure_of(error: BaseException) -> Failure:
+def failure_of(error: BaseException, kinds: Kinds = KINDS) -> Failure:
     """The Failure for an error of the network. Its text carries no header and no body."""
     if isinstance(error, LostReply):
         return error.failure
@@ -95,6 +60,6 @@ def failure_of(error: BaseException) -> Failure:
         error = cause
     if isinstance(error, AddressRefused):
         return Failure(Kind.ADDRESS, error.why)
-    kind = kind_of(type(error)) or Kind.PROTOCOL
+    kind = kind_of(type(error), kinds) or Kind.PROTOCOL
     text = str(error) or type(error).__name__
     return Failure(kind, " ".join(text.split())[:200])

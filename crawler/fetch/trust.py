@@ -1,4 +1,4 @@
-"""The certificates that `client.tls_context` trusts, as one file for libcurl."""
+"""The certificates that `byway.tls_context` trusts, as one file for libcurl."""
 
 from __future__ import annotations
 
@@ -7,7 +7,23 @@ import ssl
 import tempfile
 from pathlib import Path
 
+from crawler.stop import Stop
+
 _PEM = re.compile(rb"-----BEGIN (?:TRUSTED )?CERTIFICATE-----.+?-----END (?:TRUSTED )?CERTIFICATE-----", re.DOTALL)
+
+
+class BadNetwork(Stop):
+    """A network setting cannot be used (ca_file)."""
+
+    code, reason = 2, "config"
+
+
+def trusting(context: ssl.SSLContext, ca_file: str) -> None:
+    """Have a context trust `ca_file`. Raises BadNetwork."""
+    try:
+        context.load_verify_locations(cafile=ca_file)
+    except OSError as error:  # ssl.SSLError is one
+        raise BadNetwork(f"network.ca_file: {ca_file}: {error}. Give a file of PEM certificates.") from error
 
 
 class Trust:

@@ -15,7 +15,7 @@ from pathlib import Path
 import trustme
 
 import crawler.engine.run
-import crawler.fetch.client
+import crawler.fetch.byway
 import crawler.fetch.daily
 import crawler.fetch.reply
 import crawler.sinks.folder
@@ -65,17 +65,17 @@ def scaled_down(*, days: bool = False) -> Generator[None]:
     buffer, piece, context = (
         crawler.sinks.folder.BUFFER_BYTES,
         crawler.fetch.reply.PIECE_BYTES,
-        crawler.fetch.client.tls_context,
+        crawler.fetch.byway.tls_context,
     )
     state = random.getstate()
     crawler.sinks.folder.BUFFER_BYTES = 2048
     crawler.fetch.reply.PIECE_BYTES = 1024
-    crawler.fetch.client.tls_context = lambda ca_file: _trust(Path(ca_file).read_bytes())
+    crawler.fetch.byway.tls_context = lambda ca_file: _trust(Path(ca_file).read_bytes())
     try:
         yield
     finally:
         crawler.engine.run.ROOM_EVERY_S, crawler.fetch.daily.NAP_S = looks
         crawler.sinks.folder.BUFFER_BYTES = buffer
         crawler.fetch.reply.PIECE_BYTES = piece
-        crawler.fetch.client.tls_context = context
+        crawler.fetch.byway.tls_context = context
         random.setstate(state)

@@ -7,7 +7,8 @@ import aiohttp
 import pytest
 from aiohttp import client_exceptions, http_exceptions
 
-from crawler.fetch.errors import FOREIGN, AddressRefused, failure_of, kind_of
+from crawler.fetch.byway_errors import FOREIGN, failure_of, kind_of
+from crawler.fetch.errors import AddressRefused
 from crawler.model import Kind
 
 EXPECTED = {

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from yarl import URL
 
-from crawler.fetch.client import BadNetwork, tls_context
+from crawler.fetch.byway import tls_context
 from crawler.fetch.exchange import Had
 from crawler.fetch.settings import NetworkSettings
+from crawler.fetch.trust import BadNetwork
 from crawler.fetch.where import host_key, parse_url
 from crawler.model import Failure, Kind
 from crawler.rules.settings import RetrySettings

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from crawler.fetch.client import tls_context
+from crawler.fetch.byway import tls_context
 from crawler.origin.limits import Limits
 from crawler.origin.server import Origin
 from crawler.simulate.loop import EPOCH, Stuck, VirtualLoop, run_virtual

@@ -1,0 +1,137 @@
+"""The way through aiohttp, for what the fast lane cannot do: a proxy, or a clock that is made up."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from crawler.fetch.byway_errors import FOREIGN, failure_of
+from crawler.fetch.errors import AddressRefused, LostReply
+from crawler.fetch.settings import NetworkSettings
+from crawler.fetch.trust import trusting
+from crawler.fetch.where import host_of
+from crawler.model import Failure, Kind
+
+_DNS_TTL_S = 60
+
+
+class _Lost(Exception):
+    """Carries an error past aiohttp's own second try, which no limiter would see."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise _Lost(error) from error
+
+
+def tls_context(ca_file: str) -> ssl.SSLContext:
+    """Verifies always; trusts the system's CAs, and `ca_file` in addition. Raises trust.BadNetwork."""
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    if ca_file:
+        trusting(context, ca_file)
+    return context
+
+
+class Response:
+    """A reply of aiohttp as a `reply.Body`."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self.status = response.status
+        self.headers = {name.lower(): value for name, value in response.headers.items()}
+        self.head_at = asyncio.get_running_loop().time()
+        self._response = response
+
+    @property
+    def at_end(self) -> bool:
+        return self._response.content.at_eof()
+
+    def whole(self) -> bytes | None:
+        return None
+
+    async def read(self) -> bytes:
+        try:
+            return await self._response.content.readany()
+        except FOREIGN as error:
+            raise LostReply(failure_of(error)) from error
+
+    def close(self) -> None:
+        self._response.close()
+
+
+class Byway:
+    """A session of aiohttp; `close` when done.
+
+    `guard` says why nothing may be sent to an address (IP, port), or None; a head may take `window_s` beside the
+    network's own times. Raises trust.BadNetwork.
+    """
+
+    def __init__(self, guard: Callable[[str, int], str | None], network: NetworkSettings, window_s: float) -> None:
+        self._guard = guard
+        self._proxy = URL(network.proxy) if network.proxy else None
+        # No silence is longer than idle_s, but a head may drip for ever: it gets this long in all.
+        self._head_s = network.connect_s + network.idle_s + window_s
+        connector = aiohttp.TCPConnector(
+            ssl=tls_context(network.ca_file),
+            limit=0,  # connections are counted by the door, for each host
+            ttl_dns_cache=_DNS_TTL_S,
+            socket_factory=self._socket,
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            auto_decompress=False,
+            timeout=aiohttp.ClientTimeout(total=None, connect=network.connect_s, sock_read=network.idle_s),
+            middlewares=(_once,),
+        )
+
+    async def open(self, url: URL, there: tuple[str, int] | None, headers: Mapping[str, str]) -> Response | Failure:
+        """Send one GET, to the address `there` if one is given, and wait for its head. The caller closes it."""
+        names = dict(headers)
+        extra: dict[str, Any] = {}
+        where = url
+        if there is not None:
+            where = url.with_host(there[0]).with_port(there[1])
+            names["Host"] = url.host_port_subcomponent or host_of(url)
+            extra["server_hostname"] = host_of(url)
+        deadline = asyncio.timeout(self._head_s)
+        try:
+            async with deadline:
+                response = await self._session.get(
+                    where, headers=names, allow_redirects=False, proxy=self._proxy, **extra
+                )
+        except _Lost as lost:
+            return failure_of(lost.error)
+        except FOREIGN as error:
+            if deadline.expired():
+                return Failure(Kind.SLOW, f"no complete head within {self._head_s:.0f} s")
+            return failure_of(error)
+        return Response(response)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+        await asyncio.sleep(0)  # transports close in the loop's next turn
+
+    def _socket(self, info: tuple[int, int, int, str, tuple[Any, ...]]) -> socket.socket:
+        """The guard: called by the connector with the very address that it is about to connect to."""
+        family, kind, proto, _, there = info
+        why = self._guard(str(there[0]), int(there[1]))
+        if why:
+            raise AddressRefused(why)
+        return socket.socket(family, kind, proto)
