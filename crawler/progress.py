@@ -139,6 +139,10 @@ def rates(then: Snapshot, now: Snapshot) -> Rates:
     )
 
 
+MOST_HOSTS = 100
+"""A snapshot has no more hosts than these; where it has so many, there may be others."""
+
+
 def gear(hosts: Iterable[HostState], lane: Lane) -> Gear:
     """The hosts of a lane as one limiter."""
     mine = [host for host in hosts if host.lane == lane]
@@ -149,12 +153,13 @@ def gear(hosts: Iterable[HostState], lane: Lane) -> Gear:
     requests, size = sum(host.requests for host in mine), sum(host.bytes for host in mine)
     return Gear(
         rate=_all_of(host.rate for host in mine),
-        budget=_all_of(host.budget for host in mine),
+        budget=_all_of(host.budget for host in mine) if len(mine) < MOST_HOSTS else 0.0,
         limit=_all_of(host.limit for host in mine),
         wait_s=(min(waits), max(waits)),
         wanted=any(host.waiting for host in mine),
         requests=requests,
         daily=day_of([day for day in days if day is not None], size / max(1, requests)),
+        hosts=len(mine),
     )
 
 

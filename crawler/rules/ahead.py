@@ -67,7 +67,7 @@ class Gear:
     """The limiters of a lane: requests/s `rate` now and `budget` (0: no limit), `limit` learnt (0: none is known).
 
     `wait_s`: seconds that its hosts still wait out, the least and the most of them; `wanted`: whether somebody waits
-    for the lane; `requests` since start; `daily` budget, if there is one.
+    for the lane; `requests` since start; `daily` budget, if there is one; how many `hosts` these are.
     """
 
     rate: float = 0.0
@@ -77,6 +77,7 @@ class Gear:
     wanted: bool = False
     requests: int = 0
     daily: Daily | None = None
+    hosts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +239,8 @@ class Forecast:
         then, before, api_before, images_before = last
         seconds = t - then
         for lane, now, was in ((self._api, api, api_before), (self._images, images, images_before)):
+            if now.hosts != was.hosts:
+                continue  # a list of URLs: another host came, and nobody changed their mind
             if now.budget != was.budget or abs(now.limit - was.limit) > _SAME * max(now.limit, was.limit):
                 lane.anew()
                 self._works = Ratio()
@@ -271,8 +274,8 @@ class Forecast:
             return Left(api, images, None)
         # A lane that nobody ever waited for kept up with the other, and will: it makes nothing longer.
         idle = ahead.questions > 0 and self._api.busy.known and not self._images.busy.known
-        whole = (max(api[0], images[0]), api[1] if idle else max(api[1], images[1]))
-        whole = (min(whole), whole[1])
+        high = api[1] if idle else max(api[1], images[1])
+        whole = (min(max(api[0], images[0]), high), high)
         if ahead.works > 0 and self._works.known:
             # Where now one lane and now the other is waited for, the whole takes longer than either.
             slow = max(self._works.mean, self._works.lately) * (1 + self._works.error(ahead.works))

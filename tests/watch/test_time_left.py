@@ -122,6 +122,15 @@ def test_a_limit_that_was_learnt_bounds_what_is_hoped_for() -> None:
     assert holds(left.api, 1000 / 0.48)
 
 
+def test_another_host_is_no_news_of_the_others() -> None:
+    """A list of URLs meets hosts on its way: what was seen of its speed stays."""
+    forecast = Forecast()
+    for at in range(100):
+        lane = Gear(1.0 + at, 1.0 + at, wanted=True, hosts=1 + at, requests=at)
+        forecast.look(10.0 * at, Ahead(0, 1000 - at, 0, 0, at, 1000 - at, at), Gear(), lane)
+    assert holds(forecast.left().images, 9010)
+
+
 def test_a_block_is_waited_out_first() -> None:
     """It comes on top of both ends."""
     steps = [(10.0, 10, 0, 0)] * 50
@@ -160,6 +169,7 @@ def test_hosts_of_a_lane_are_one() -> None:
     both = gear((API, second, IMAGES), "api")
     assert (both.rate, both.budget, both.limit, both.wait_s, both.wanted) == (1.0, 1.6, 0.0, (0.0, 30.0), True)
     assert gear((API, replace(second, rate=0.0)), "api").rate == 0
+    assert gear([replace(API, host=str(n)) for n in range(100)], "api").budget == 0
     assert gear((), "images") == Gear()
     assert day_of([Day(100, 1000, 5_000, 10_000, 0.0)], 50.0) == Daily(0.005, 0.5)
     assert day_of([], 1.0) is None
