@@ -192,7 +192,8 @@ def note_miss(id: WorkId, image: Image, failure: Failure, tools: Tools) -> None:
 async def fetch_as(id: WorkId, image: Image, url: str, quality: str, tools: Tools) -> Failure | None:
     """Fetch one rendition into the sink and note it; the Failure where it could not be had. Raises Draining."""
     part = await tools.sink.part(id, image.page)
-    download = Download(part, tools.site.image_request(Image(image.page, url)), image.page)
+    rendition = image if url is image.url else Image(image.page, url)
+    download = Download(part, tools.site.image_request(rendition), image.page)
     try:
         outcome = await tools.door.get(download)
     except (Draining, asyncio.CancelledError):

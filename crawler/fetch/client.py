@@ -63,6 +63,7 @@ class Client:
         self._origins = Origins(self._know)
         self.where = self._origins.where
         """The place that a URL names (see Origins.where)."""
+        self._last: tuple[Mapping[str, str], bool, list[str]] = ({}, False, [])
         self._lines: dict[tuple[bool, tuple[tuple[str, str], ...]], list[str]] = {}
 
     async def __aenter__(self) -> Client:
@@ -121,6 +122,8 @@ class Client:
 
     def _fields(self, headers: Mapping[str, str], *, packed: bool) -> list[str]:
         """The header lines of a request; those that come again are the same list."""
+        if headers is self._last[0] and packed == self._last[1]:
+            return self._last[2]
         key = (packed, tuple(headers.items()))
         lines = self._lines.get(key)
         if lines is None:
@@ -130,6 +133,7 @@ class Client:
             if len(self._lines) >= _LINES:
                 self._lines.clear()
             self._lines[key] = lines
+        self._last = (headers, packed, lines)
         return lines
 
     def _new_byway(self) -> Byway:

@@ -17,12 +17,9 @@ _HELD_BYTES = 256 * 1024
 _LINE_BYTES, _HEADERS, _HEADS_BYTES = 8190, 160, 64 * 1024
 
 
-_NAMES = {
-    spelt(name).encode(): name
-    for spelt in (str.title, str.lower)
-    for name in ("date", "server", "content-type", "content-length", "last-modified", "connection", "accept-ranges")
-} | {b"ETag": "etag", b"etag": "etag"}
-"""Header names as most hosts spell them, lower-case."""
+_READ: dict[bytes, tuple[str, str]] = {}
+"""Header lines that were read, as name and value: of the ten that a host sends, seven are those of the reply before."""
+_READ_MOST, _READ_BYTES = 1024, 200
 
 
 class Lane(Protocol):
@@ -175,9 +172,8 @@ class Transfer:
                     self.head_at = self._lane.loop.time()
                     return True
             else:
-                name, _, value = line.partition(b":")
-                key = _NAMES.get(name) or name.decode("latin-1").strip().lower()
-                headers[key] = value.strip().decode("utf-8", "surrogateescape")
+                name, value = _READ.get(line) or _read(line)
+                headers[name] = value
         return False
 
     def on_body(self, data: bytes) -> int | None:
@@ -206,3 +202,14 @@ class Transfer:
         self.wire = None
         self.failure = self.failure or failure
         self.wake()
+
+
+def _read(line: bytes) -> tuple[str, str]:
+    """A header line as lower-case name and value."""
+    name, _, value = line.partition(b":")
+    pair = name.decode("latin-1").strip().lower(), value.strip().decode("utf-8", "surrogateescape")
+    if len(_READ) >= _READ_MOST:
+        _READ.clear()
+    if len(line) <= _READ_BYTES:
+        _READ[line] = pair
+    return pair

@@ -106,8 +106,15 @@ class State:
 
     def stored(self, moment: Moment, id: WorkId, page: Page, size: int, quality: str) -> None:
         """Take a `stored` line in, of which only this matters here; `size` in bytes."""
-        entry = self._learn(id, Had(moment, page, size, quality))
-        if entry is not None:
+        if page == 0 and isinstance(id, str) and id not in self._entries and id != self._apart:
+            # A work of site `urls` is its one image: what follows would come to this, at five times the price.
+            bit = bit_of(id)
+            if bit not in self._done and not self._is_voided(moment):
+                self._done.add(bit)
+                self._images += 1
+                self._bytes += size
+                self._qualities[quality] += 1
+        elif (entry := self._learn(id, Had(moment, page, size, quality))) is not None:
             self._finish(id, entry)
         self._see(moment[0])
 
@@ -263,8 +270,11 @@ class State:
     def todo(self, id: WorkId) -> Todo | None:
         """What is left to do for a work; None for done, gone, and where all that is missing failed for good."""
         bit = bit_of(id)
-        if bit in self._done or any(bit in ids for ids in self._gone.values()):
+        if bit in self._done:
             return None
+        for ids in self._gone.values():
+            if bit in ids:
+                return None
         entry = self._entries.get(id)
         if entry is None:
             return Todo(None)

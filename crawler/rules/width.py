@@ -25,6 +25,7 @@ class Width:
         self._best = 0.0
         self._sum = 0.0
         self._count = 0
+        self._enough = max(_WINDOW, 2 * most)
 
     @property
     def now(self) -> int:
@@ -35,7 +36,7 @@ class Width:
         """A reply's head came after so many seconds; whether `now` changed. `busy`: more requests were waiting."""
         self._sum += latency_s
         self._count += 1
-        if self._count < max(_WINDOW, 2 * self.now):
+        if self._count < self._enough:
             return False
         average, before = self._sum / self._count, self.now
         self._sum, self._count = 0.0, 0
@@ -44,4 +45,5 @@ class Width:
             self._width = max(min(_LEAST, self._most), self._width * _SHRINK)
         elif busy:
             self._width = min(self._most, self._width + 1)
+        self._enough = max(_WINDOW, 2 * self.now)
         return self.now != before

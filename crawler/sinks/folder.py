@@ -16,6 +16,7 @@ import hashlib
 import os
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -231,7 +232,11 @@ class FolderPart:
         path = image_path(self._id, self._page, ext)
         kept = Kept(path, self._on_disk + self._waiting_bytes, self._digest.hexdigest())
         data = self._taken()
-        await self._hop(lambda: self._keep(path, data))
+        if self._folder.disk.synced:
+            await self._hop(lambda: self._keep(path, data))
+        else:
+            self._folder.check()
+            self._guarded(partial(self._keep, path, data))
         return kept
 
     def _keep(self, path: str, data: bytes) -> None:

@@ -10,6 +10,7 @@ from crawler.fetch.exchange import Request
 from crawler.model import Description, Image, WorkId
 from crawler.sites.site import Ask
 
+_AS_IT_IS = {"Accept-Encoding": "identity"}
 _LONGEST = 8000
 """Characters of a URL: what RFC 9110 4.1 asks every party to take."""
 _USUAL = re.compile(rb"https?://[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}))?/[!-\[\]-~]*")
@@ -64,4 +65,4 @@ class Urls:
 
     def image_request(self, image: Image) -> Request:
         """One GET of the image, as it is: no content coding, so that Range means the same bytes each time."""
-        return Request(image.url, "images", {"Accept-Encoding": "identity"})
+        return Request(image.url, "images", _AS_IT_IS)

@@ -90,7 +90,7 @@ def ours(job: Job, transport: str, *, whole: bool) -> Command:
         kind="ids" if whole else "urls",
         site="pixiv" if whole else "urls",
         durability=job.durability,
-        works=64 if whole else 2 * CONNECTIONS,
+        works=64 if whole else CONNECTIONS,
         connections=CONNECTIONS,
         ca=job.ca,
         network=network + (f'\ntransport = "{transport}"' if transport else ""),
