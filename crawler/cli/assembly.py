@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from crawler.api import Crawl
 from crawler.assembly import Wishes, build_run
@@ -16,7 +17,9 @@ from crawler.cli.loading import Loaded
 from crawler.cli.talk import Talk
 from crawler.engine.recheck import Recheck
 from crawler.engine.run import Attendant, Outcome
-from crawler.watch.page import Page, listen
+
+if TYPE_CHECKING:
+    from crawler.watch.page import Page
 
 WORK_PAGE = "https://www.pixiv.net/artworks/{id}"
 """Where people look at a work."""
@@ -32,6 +35,8 @@ def prepare(
 
 def open_page(loaded: Loaded, talk: Talk) -> Page:
     """Take the address of the live page, before anything is asked of any site. Raises ConfigError, OSError."""
+    from crawler.watch.page import Page, listen  # with a web server: only who wants a page waits for it
+
     ui, folder = loaded.settings.ui, Path(loaded.settings.output.dir)
     try:
         door = listen(ui.page_host, ui.page_port, folder)

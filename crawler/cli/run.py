@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crawler.cli.flags import add_setting_flags, flag_values
+from crawler.checks import paths_of
+from crawler.cli.flags import add_manifest_flag, add_setting_flags, flag_values
 from crawler.cli.loading import Loaded, load, unbounded_session
 from crawler.cli.rechecking import add_recheck_flags, recheck_of, would_ask_again
 from crawler.cli.talk import Talk
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `run`."""
     add_setting_flags(parser)
+    add_manifest_flag(parser)
     add_recheck_flags(parser)
     parser.add_argument("--no-wait", action="store_true", help="end with code 6 when a daily budget is spent")
     parser.add_argument("--dry-run", action="store_true", help="say what would run, ask nothing (= crawler plan)")
@@ -59,7 +61,6 @@ def execute(
     from crawler.engine.run import Attendant, Pull
     from crawler.watch.show import watch
     from crawler.watch.status_file import keep_status
-    from crawler.watch.summary import print_summary
 
     for remark in (*loaded.remarks, unbounded_session(loaded)):
         if remark:
@@ -85,5 +86,11 @@ def execute(
     if outcome.text:
         talk.warn(outcome.text)
     if outcome.reason != "source" and not talk.quiet:
+        from crawler.watch.summary import print_summary
+
         print_summary(outcome.snapshot, outcome.code, outcome.reason, directory, config)
+    if loaded.settings.source.kind == "manifest" and outcome.reason == "finished":
+        from crawler.cli.against import after_run
+
+        return after_run(directory, paths_of(loaded.settings.source.path), outcome.code, quiet=talk.quiet)
     return outcome.code

@@ -18,7 +18,8 @@ from crawler.collect.picture import Collection, time_left
 from crawler.progress import Note
 from crawler.watch.pace import over_within
 from crawler.watch.plain import note_line, write
-from crawler.watch.style import BAD, FAINT, GOOD, STRONG, WAIT, console, fit, fit_end, is_terminal, joined, pad, say
+from crawler.watch.streams import is_terminal
+from crawler.watch.style import BAD, FAINT, GOOD, STRONG, WAIT, console, fit, fit_end, joined, pad, say
 from crawler.words import between, clean, clock, count, duration, number, per_second, plural, share, words
 
 _LABEL = 11

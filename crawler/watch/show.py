@@ -9,8 +9,7 @@ from typing import IO
 
 from crawler.progress import Snapshot
 from crawler.watch.plain import show_json, show_plain
-from crawler.watch.style import is_terminal
-from crawler.watch.terminal import show_screen
+from crawler.watch.streams import is_terminal
 
 
 async def watch(
@@ -31,6 +30,8 @@ async def watch(
         mode = "rich" if is_terminal(out) else "plain"
     match mode:
         case "rich":
+            from crawler.watch.terminal import show_screen
+
             await show_screen(pull, done, stream=out, every_s=every_s or 0.4)
         case "plain":
             await show_plain(pull, done, stream=out, every_s=every_s or 10.0)

@@ -11,6 +11,8 @@ from rich.cells import cell_len, chop_cells
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from crawler.watch.streams import is_terminal
+
 # Only the sixteen colours that a terminal's theme defines, and never white or black: readable on light and dark alike.
 GOOD, GONE, BAD, WAIT, FAINT, STRONG = "green", "cyan", "red", "yellow", "dim", "bold"
 EVENT = {
@@ -45,14 +47,6 @@ def console(stream: IO[str] | None = None, width: int | None = None) -> Console:
     if width is None and made.is_terminal:
         made.width = max(40, min(_WIDEST, made.width))
     return made
-
-
-def is_terminal(stream: IO[str]) -> bool:
-    """Whether a person looks at the stream on something that understands cursor movement."""
-    try:
-        return stream.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
-    except ValueError:  # closed
-        return False
 
 
 def say(what: RenderableType, stream: IO[str] | None = None) -> None:
