@@ -83,13 +83,14 @@ class Capped(Collected):
 
 @dataclass(frozen=True, slots=True)
 class Emptied(Collected):
-    """The site gave an empty page; asked again after `wait_s`, or believed where that is 0."""
+    """The site gave an empty page; asked again after `wait_s`, from `until` on (UTC, ISO 8601), or believed (0, "")."""
 
     event: ClassVar[str] = "emptied"
     list: int
     tag: str
     page: int
     wait_s: float
+    until: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ class Pass:
 
     `rank` different rows so far; `ids` of them found, `masked` and `left_out` not; `pages` read; `short` works that no
     page shows; `total` the site's, as told first. `known`: the rows of finished pages, while the pass is open.
+    `empties`: so often the page at the cursor was empty, and is asked for again from `until` on.
     """
 
     number: int
@@ -45,6 +46,8 @@ class Pass:
     total: int = -1
     newest: str = ""
     missed: Missed | None = None
+    empties: int = 0
+    until: str = ""
     known: BitMap64 = field(default_factory=BitMap64)
 
 
@@ -78,11 +81,12 @@ class Book:
                 self._of(event.list).short += event.total - event.reached
             case Missed():
                 one = self._of(event.list)
-                one.missed = event
+                one.missed, one.empties, one.until = event, 0, ""
                 if event.permanent:
                     self._close(one)
             case Emptied():
-                self._of(event.list).missed = None
+                one = self._of(event.list)
+                one.missed, one.empties, one.until = None, one.empties + 1, event.until
             case _:
                 pass
         return None
@@ -140,7 +144,7 @@ class Book:
         one.left_out += event.left_out
         one.pages += 1
         one.total = event.total if one.total < 0 else one.total
-        one.missed = None
+        one.missed, one.empties, one.until = None, 0, ""
         if event.next is None:
             self._close(one)
         else:

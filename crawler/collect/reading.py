@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from crawler.collect.book import Book, Pass, Query
 from crawler.collect.links import linked_works
@@ -12,6 +13,7 @@ from crawler.collected import Began, Capped, Emptied, Ended, Found, Missed, Page
 from crawler.engine.exchanges import Question
 from crawler.events import Event
 from crawler.fetch.door import Door
+from crawler.fetch.hosts import utc
 from crawler.fetch.memory import Room
 from crawler.log.writer import Log
 from crawler.model import Absent, Failure, Kind
@@ -29,6 +31,7 @@ from crawler.sites.pixiv_listing import (
     works_of,
 )
 from crawler.stop import Blocked, Draining, Gate, SessionRefused, Stop
+from crawler.words import seconds_of
 
 SILENT = 3
 """Lists in a row that the site answered with pages that cannot be empty, after which nothing is asked for a while."""
@@ -126,8 +129,8 @@ async def _read(query: Query, place: Place, tools: Tools) -> None:
     if one is None or one.cursor is None:
         one = begin(query, tools)
     shape = shape_of(query.kind, tools.cap_pages)
-    empties = 0
     while (cursor := one.cursor) is not None:
+        await wait(one, place, tools)
         await tools.lull.over()
         said = await ask(one, cursor, tools)
         if said is None:
@@ -135,16 +138,16 @@ async def _read(query: Query, place: Place, tools: Tools) -> None:
         page = Page(said.items, said.total, [row.day for row in said.rows], [r.id in one.known for r in said.rows])
         verdict = "no" if shape is WHOLE else throttled(cursor, page, shape)
         tools.lull.heard(one.number, verdict)
-        if verdict != "no" and not believed(verdict, empties, tools):
-            empties += 1
-            if empties > tools.attempts:
-                tools.note(missed(one, cursor, Failure(Kind.RATE_LIMITED, "empty pages only", 200, attempts=empties)))
+        if verdict != "no" and not believed(verdict, one.empties, tools):
+            if one.empties >= tools.attempts:
+                failure = Failure(Kind.RATE_LIMITED, "nothing but empty pages", 200, attempts=one.empties + 1)
+                tools.note(missed(one, cursor, failure))
                 return
-            await wait(one, cursor, place, tools)
+            until = iso(utc() + tools.empty_wait_s)
+            tools.note(Emptied(one.number, query.tag, cursor.page, tools.empty_wait_s, until))
             continue
         if verdict == "maybe":
             tools.note(Emptied(one.number, query.tag, cursor.page, 0))
-        empties = 0
         take(one, cursor, said, step(cursor, page, shape), tools)
         # Before the next page is asked for this one is safe: a kill costs what is in flight, and no page more.
         await tools.log.commit()
@@ -211,13 +214,18 @@ def believed(verdict: str, empties: int, tools: Tools) -> bool:
     return verdict == "maybe" and empties > 0 and not tools.lull.doubt
 
 
-async def wait(one: Pass, cursor: Cursor, place: Place, tools: Tools) -> None:
-    """Let others go on until it is time to ask for an empty page again. Raises Draining."""
-    tools.note(Emptied(one.number, one.query.tag, cursor.page, tools.empty_wait_s))
+async def wait(one: Pass, place: Place, tools: Tools) -> None:
+    """Of a page that was empty, also in an earlier run: let others go on until it is time to ask again.
+
+    Raises Draining.
+    """
+    rest = min((seconds_of(one.until) or 0.0) - utc(), tools.empty_wait_s) if one.until else 0.0
+    if rest <= 0:
+        return
     place.give()
     tools.waiting += 1
     try:
-        await tools.gate.sleep(tools.empty_wait_s)
+        await tools.gate.sleep(rest)
     finally:
         tools.waiting -= 1
     await place.take()
@@ -283,3 +291,8 @@ def heed(failure: Failure, one: Pass, tools: Tools) -> None:
     else:
         return
     raise Draining
+
+
+def iso(t: float) -> str:
+    """UTC seconds as the log writes times."""
+    return datetime.fromtimestamp(t, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
