@@ -16,7 +16,7 @@ from crawler.log.codec import decode
 from crawler.log.reader import replay
 from crawler.origin.links import WWW
 from crawler.origin.world import Expected, ExpectedImage
-from crawler.rules.replay import Totals
+from crawler.rules.replay import State
 from crawler.simulate.witness import Arrival, Told
 
 _AJAX = re.compile(r"/ajax/illust/(\d+)(?:/|$)")
@@ -126,10 +126,13 @@ def no_day_above_the_budget(arrivals: Mapping[str, Sequence[float]], budget: int
                 break
 
 
-def books_agree(root: Path, within: Any, memory: Totals, told: Told) -> None:
-    """A reader of the log counts what the run had in memory."""
-    read = replay(root / "log.jsonl").totals(within)
-    told.law(read == memory, f"the log adds up to {read}, memory to {memory}")
+def books_agree(root: Path, within: Any, memory: State, told: Told) -> None:
+    """A reader of the log counts what the run had in memory, and knows as much of daily budgets."""
+    read = replay(root / "log.jsonl")
+    counted, known = read.totals(within), memory.totals(within)
+    told.law(counted == known, f"the log adds up to {counted}, memory to {known}")
+    spent = (sorted(state.spending.rows()) for state in (read, memory))
+    told.law(next(spent) == next(spent), "of daily budgets the log says something else than memory")
 
 
 def adds_up(counts: Any, told: Told, when: str) -> None:

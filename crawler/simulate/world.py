@@ -245,7 +245,7 @@ class Story:
         """Only of a run that could write its last line: what was noted and not written is in memory alone."""
         state = run.state
         if state is not None:
-            oracles.books_agree(self._root, self._within, state.totals(self._within), self.told)
+            oracles.books_agree(self._root, self._within, state, self.told)
 
     def _repair(self) -> None:
         """What a user does about a log that lost a middle of what was never confirmed."""

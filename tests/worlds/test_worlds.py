@@ -20,6 +20,7 @@ from crawler.log import writer
 from crawler.rules.rate import Gcra
 from crawler.rules.replay import State, Todo
 from crawler.simulate.disk import ForgetfulDisk
+from crawler.simulate.scenario import scenario
 from crawler.simulate.witness import Told
 from crawler.sinks.folder import Folder
 
@@ -86,6 +87,13 @@ class TestTheSimulationItself:
         assert sum(told.faults for told in stories) > 400
         for what in ("kills", "cuts", "drains", "full", "again"):
             assert sum(getattr(told, what) for told in stories) > 0, what
+
+    def test_a_budget_of_the_day_makes_days_of_it(self) -> None:
+        """A run that may ask for 15 requests a day waits them out, day after day, through kills, and ends complete."""
+        seeds = [seed for seed in range(120) if scenario(seed).daily == 15]
+        stories = play(seeds) + play(seeds, kills=6)
+        assert max(told.virtual_s for told in stories) > 3 * 86_400
+        assert sum(told.kills for told in stories) > 5
 
     def test_the_command(self, capsys: pytest.CaptureFixture[str]) -> None:
         """One world in a few lines; a range in one; a wrong range is a usage error."""
