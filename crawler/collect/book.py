@@ -30,7 +30,7 @@ class Pass:
     """One reading of a list. `cursor` None: it is over, or (`began` False) not begun.
 
     `rank` different rows so far; `ids` of them found, `masked` and `left_out` not; `pages` read; `short` works that no
-    page shows; `total` the site's, as told first. `known`: the rows of finished pages, while the pass is open.
+    page shows, of the `days`; `total` the site's, as told first. `known`: the rows of finished pages, while the pass is open.
     `empties`: so often the page at the cursor was empty, and is asked for again from `until` on.
     """
 
@@ -43,6 +43,7 @@ class Pass:
     left_out: int = 0
     pages: int = 0
     short: int = 0
+    days: tuple[str, ...] = ()
     total: int = -1
     newest: str = ""
     missed: Missed | None = None
@@ -78,7 +79,9 @@ class Book:
             case Began():
                 self._began(event)
             case Capped():
-                self._of(event.list).short += event.total - event.reached
+                one = self._of(event.list)
+                one.short += event.total - event.reached
+                one.days += (event.day,)
             case Missed():
                 one = self._of(event.list)
                 one.missed, one.empties, one.until = event, 0, ""

@@ -37,6 +37,7 @@ from crawler.rules.settings import RetrySettings
 from crawler.sites.pixiv import Pixiv
 from crawler.sites.pixiv_listing import JAPAN
 from crawler.stop import DaySpent, Draining, Gate, Stop, StorageFailed
+from crawler.words import plural
 
 Pull = Callable[[], Collection]
 Attendant = Callable[[Pull, asyncio.Event], Awaitable[None]]
@@ -328,7 +329,8 @@ class Collect:
                     + f"; {end}"
                 )
             if one.short:
-                yield f"{query.tag}: {one.short:,} works are on no page: more were made on one day than the site shows"
+                days = ", ".join(one.days[:5]) + (", …" if len(one.days) > 5 else "")
+                yield f"{query.tag}: {plural(one.short, 'work')} on no page: more on one day ({days}) than the site shows"
 
 
 def totals_of(now: Collection) -> dict[str, int]:
