@@ -29,7 +29,8 @@ from crawler.log.writer import Log
 from crawler.model import Description, Lane
 from crawler.progress import Snapshot
 from crawler.rules.coming import coming
-from crawler.rules.replay import State, listed_events
+from crawler.rules.listed import listed_events
+from crawler.rules.replay import State
 from crawler.rules.settings import RetrySettings
 from crawler.rules.totals import Todo
 from crawler.sinks.folder import Folder

@@ -9,12 +9,9 @@ of an image at most one of `stored`, stands (is not voided).
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections import Counter
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import islice
 from typing import Any, TypeVar
 
 from pyroaring import BitMap64
@@ -23,6 +20,7 @@ from crawler.collected import Collected
 from crawler.events import Closed, Described, Failed, Gone, Line, Listed, Opened, Spent, Stored, Throttled, Voided
 from crawler.model import Image, Page, WorkId, bit_of
 from crawler.rules.frozen import Frozen
+from crawler.rules.listed import listed_ids
 from crawler.rules.revision import REPLACED
 from crawler.rules.spending import Spending
 from crawler.rules.totals import Todo, Totals, keep_failure, latest, look_over
@@ -33,8 +31,6 @@ T = TypeVar("T")
 GONE_STRENGTH = ("purged", "restricted", "filtered", "unsupported", "not_found")
 """A work gone for two reasons counts under the first of these; reasons unknown to this version come last."""
 RECHECKED_REASONS = ("restricted", "filtered", "unsupported", "not_found")
-LISTED_CHUNK = 50_000
-"""Most ids in one `listed` line."""
 
 
 class State:
@@ -214,11 +210,9 @@ class State:
             self.stale = True
 
     def _list(self, event: Listed) -> None:
-        try:
-            ids = BitMap64.deserialize(base64.b64decode(event.ids, validate=True))
-        except (binascii.Error, ValueError, IndexError):  # IndexError: no bytes at all
-            return  # the list stays incomplete, and is then not used
-        self._lists[event.digest] = self._lists.get(event.digest, BitMap64()) | ids
+        ids = listed_ids(event)
+        if ids is not None:  # else the list stays incomplete, and is then not used
+            self._lists[event.digest] = self._lists.get(event.digest, BitMap64()) | ids
 
     # -- keeping -----------------------------------------------------------------------------------
 
@@ -378,16 +372,6 @@ class State:
     def failures(self) -> tuple[tuple[str, Failed], ...]:
         """The last failures with their times, oldest first."""
         return tuple((moment[0], event) for moment, event in latest(self._failures))
-
-
-def listed_events(digest: str, ids: BitMap64) -> Iterator[Listed]:
-    """The `listed` lines that say which ids a list has; at least one, even for an empty list."""
-    rest = iter(ids)
-    while True:
-        chunk = BitMap64(islice(rest, LISTED_CHUNK))
-        yield Listed(digest, base64.b64encode(chunk.serialize()).decode())
-        if len(chunk) < LISTED_CHUNK:
-            return
 
 
 def _copies(bitmaps: Mapping[str, BitMap64]) -> dict[str, BitMap64]:

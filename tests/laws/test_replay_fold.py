@@ -25,8 +25,9 @@ from crawler.events import (
     Voided,
 )
 from crawler.model import Image, Page, WorkId, bit_of
-from crawler.rules import replay
-from crawler.rules.replay import GONE_STRENGTH, State, Todo, Totals, listed_events
+from crawler.rules import listed as listing
+from crawler.rules.listed import listed_events
+from crawler.rules.replay import GONE_STRENGTH, State, Todo, Totals
 
 IDS: tuple[WorkId, ...] = (1, 2, 3, 4, 2**40, "aa", "bb")
 PAGES: dict[WorkId, tuple[Page, ...]] = {
@@ -290,7 +291,7 @@ def test_a_list_that_is_not_whole_is_not_used() -> None:
 @pytest.mark.parametrize("count", [0, 1, 10, 11, 20, 25])
 def test_a_list_survives_its_lines(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The `listed` lines of any list, in any order, give the list back; no line holds too many."""
-    monkeypatch.setattr(replay, "LISTED_CHUNK", 10)
+    monkeypatch.setattr(listing, "LISTED_CHUNK", 10)
     ids = BitMap64(bit_of(str(n)) for n in range(count))
     parts = list(listed_events("e", ids))
     assert len(parts) == count // 10 + 1

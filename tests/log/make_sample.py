@@ -11,7 +11,7 @@ from pyroaring import BitMap64
 from crawler.events import Closed, Described, Event, Failed, Gone, Opened, Stored, Throttled, Voided
 from crawler.log.codec import encode
 from crawler.model import Image, bit_of
-from crawler.rules.replay import listed_events
+from crawler.rules.listed import listed_events
 
 LOG = "5a11b1e00001"
 
