@@ -33,7 +33,7 @@ class Missing(BaseHTTPRequestHandler):
 
     asked = 0
 
-    def do_GET(self) -> None:  # noqa: N802 - the base class says so
+    def do_GET(self) -> None:
         type(self).asked += 1
         self.send_error(404)
 
