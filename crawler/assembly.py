@@ -16,9 +16,10 @@ from crawler.engine.recheck import Recheck
 from crawler.engine.run import Rooms, Run
 from crawler.errors import ConfigError
 from crawler.failpoints import VARIABLE, FailingDisk
-from crawler.model import Absent, Description, Work
+from crawler.model import Absent, Description, Page, Work, WorkId
 from crawler.rules.filter import refusal
 from crawler.settings import Settings
+from crawler.sites.chosen import Chosen
 from crawler.sites.pixiv import Pixiv
 from crawler.sites.site import Site
 from crawler.sites.urls import Urls
@@ -44,9 +45,17 @@ def build_run(settings: Settings, session: str, wishes: Wishes | None = None) ->
     """The run that these settings describe; `session` is the value of PHPSESSID or "". Raises ConfigError."""
     wishes = wishes or Wishes()
     site, describe_url = build_site(settings, session)
+    opened: list[Source] = []
+    if settings.source.kind == "manifest":
+        # What it names is known once it was counted, which is before anything is asked.
+        def wanted(id: WorkId, page: Page) -> bool:
+            return opened[-1].wants(id, page)
+
+        site = Chosen(site, wanted)
 
     async def source(spool: Path) -> Source:
-        return await asyncio.to_thread(open_source, settings.source, spool)
+        opened.append(await asyncio.to_thread(open_source, settings.source, spool))
+        return opened[-1]
 
     rooms = Rooms(
         output=settings.output,

@@ -31,7 +31,9 @@ def paths_of(path: str | tuple[str, ...]) -> tuple[str, ...]:
 
 def _source(settings: Settings, needed: bool) -> Iterator[Complaint]:
     source = settings.source
-    if (source.kind == "urls") != (settings.site.name == "urls"):
+    if source.kind == "manifest":
+        yield from _manifest(settings)
+    elif (source.kind == "urls") != (settings.site.name == "urls"):
         kinds = '"urls"' if settings.site.name == "urls" else '"ids" or "pairs"'
         yield "source.kind", f'does not go with site.name = "{settings.site.name}", which takes {kinds}'
     if source.key_column and source.kind != "urls":
@@ -48,6 +50,21 @@ def _source(settings: Settings, needed: bool) -> Iterator[Complaint]:
                 yield "source.path", f"no such file: {path}" + (": run `crawler collect` first" if collected else "")
             elif path != "-" and os.path.isdir(path):
                 yield "source.path", f"is a folder: {path}"
+
+
+def _manifest(settings: Settings) -> Iterator[Complaint]:
+    """A manifest is read before, during and after a run; its images say which site it is of."""
+    from crawler.sources.manifest import site_of  # with libraries that only who has one waits for
+
+    paths, name = paths_of(settings.source.path), settings.site.name
+    for path in paths:
+        if path == "-" or (os.path.exists(path) and not os.path.isdir(path) and not os.path.isfile(path)):
+            yield "source.path", f"{path}: a manifest is read more than once, so it must be a file"
+            return
+    found = site_of(paths)
+    if found is not None and found != name:
+        of = "plain URLs" if found == "urls" else "works of pixiv"
+        yield "site.name", f'the manifest names images of {of}: that is site.name = "{found}"'
 
 
 def _output(path: str) -> Iterator[Complaint]:

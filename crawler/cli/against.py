@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +34,7 @@ def against(args: argparse.Namespace, directory: Path) -> int:
             place = f"{words.clean(str(difference.id))} {words.page(difference.page)}"
             print(f"{_NAMES[difference.verdict]}: {place}: {words.words(difference.why)}")
 
-    found = compare(directory, Path(args.against), tell)
+    found = compare(directory, [Path(args.against)], tell)
     if args.json:
         counts = {verdict: found.counts[verdict] for verdict in VERDICTS}
         print(json.dumps({"same_set": found.same, **counts, "extra": found.extra}))
@@ -50,3 +52,22 @@ def against(args: argparse.Namespace, directory: Path) -> int:
         file=sys.stdout,
     )
     return 0 if found.same else 3
+
+
+def after_run(directory: Path, manifests: Sequence[str], code: int, *, quiet: bool) -> int:
+    """What a run of a manifest came to, in a few lines; the run's exit code, or 3 where it is 0 and the set differs."""
+    from crawler import words
+    from crawler.dataset.against import VERDICTS, compare
+
+    found = compare(directory, [Path(path) for path in manifests], lambda difference: None, files=False)
+    if not quiet:
+        told = [f"{words.count(found.counts[v])} {_NAMES[v]}" for v in VERDICTS if found.counts[v]]
+        print(f" {'manifest':<10}{words.plural(found.counts.total(), 'image')} named: {', '.join(told) or 'nothing'}")
+        for count, what in ((found.others, "other page"), (found.extra, "image")):
+            if count:
+                which = "of these works left out" if what == "other page" else "here that it does not name"
+                print(f"{'':<11}{words.plural(count, what)} {which}")
+        for path in manifests if not found.same else ():
+            command = shlex.join(["crawler", "verify", words.clean(str(directory)), "--against", words.clean(path)])
+            print(f"{'':<11}Not the same set; {command} names each difference.")
+    return code or (0 if found.same else 3)

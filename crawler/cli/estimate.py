@@ -42,7 +42,7 @@ class Left:
     `images_left` images are missing, `undescribed` unfinished ones without a description that stands.
 
     `seen_done`, `seen_gone`, `seen_images`, `seen_bytes`: of the whole log, for its averages. `hosts`: of a list of
-    URLs, how many lie on each host.
+    URLs, how many lie on each host. `named`: of a manifest, images a work and bytes an image.
     """
 
     new: int
@@ -54,6 +54,7 @@ class Left:
     seen_images: int = 0
     seen_bytes: int = 0
     hosts: Mapping[str, int] = field(default_factory=dict[str, int])
+    named: tuple[float, float] | None = None
 
     @property
     def works(self) -> int:
@@ -206,6 +207,9 @@ def _guesses(left: Left, settings: Settings, sampled: Sampled | None) -> tuple[G
         api = Guess(sampled.api_requests / sampled.alive, 1 + second.low, 1 + second.high, "sample")
     if sampled is not None and sampled.sized:
         each = _exactly(sampled.bytes / sampled.sized, "sample")
+    if left.named is not None:
+        per_work = _exactly(left.named[0], "known")
+        each = _exactly(left.named[1], "known") if left.named[1] else each
     return alive, per_work, api, each
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 
+from crawler.cli.errors import UsageError
 from crawler.cli.keys import SESSION, Key, keys, sections
 from crawler.cli.toml import write
 
@@ -26,6 +27,16 @@ def add_setting_flags(parser: argparse.ArgumentParser) -> None:
         for key in (key for key in keys().values() if key.section == section):
             _add(group, key)
     parser.add_argument(f"--{SESSION}", dest=SESSION, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+
+
+def add_manifest_flag(parser: argparse.ArgumentParser) -> None:
+    """`--manifest FILE`, short for what it means in [source]."""
+    parser.add_argument(
+        "--manifest",
+        metavar="FILE",
+        default="",
+        help="fetch exactly the images that this manifest names (export --to manifest wrote it), instead of [source]",
+    )
 
 
 def _add(group: argparse._ArgumentGroup, key: Key) -> None:  # pyright: ignore[reportPrivateUsage] - argparse names it so
@@ -73,4 +84,8 @@ def flag_values(args: argparse.Namespace) -> dict[str, str | list[str]]:
                     found[name] = text
         else:
             found[name] = value
+    if manifest := getattr(args, "manifest", ""):
+        if said := next((name for name in found if name.startswith("source.")), None):
+            raise UsageError(f"--manifest is the source: leave out --{said}")
+        found |= {"source.kind": "manifest", "source.path": [manifest], "source.column": "", "source.key_column": ""}
     return found

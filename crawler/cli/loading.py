@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from pydantic import SecretStr
 
-from crawler.checks import complaints
+from crawler.checks import complaints, paths_of
 from crawler.cli import session
 from crawler.cli.errors import ConfigError
 from crawler.cli.keys import keys, nearest_key
@@ -124,7 +124,12 @@ def _follow(values: dict[str, Any], origin: dict[str, Origin]) -> None:
     """source.kind and site.name say one thing in two places: where only one was set, the other follows."""
     kind, name = origin["source.kind"], origin["site.name"]
     if kind.kind != "default" and name.kind == "default":
-        values["site.name"] = "urls" if values["source.kind"] == "urls" else "pixiv"
+        if values["source.kind"] == "manifest":
+            from crawler.sources.manifest import site_of  # with libraries that only who has one waits for
+
+            values["site.name"] = site_of(paths_of(values["source.path"])) or "pixiv"
+        else:
+            values["site.name"] = "urls" if values["source.kind"] == "urls" else "pixiv"
         origin["site.name"] = Origin("default", "source.kind")
     elif name.kind != "default" and kind.kind == "default" and values["site.name"] == "urls":
         values["source.kind"] = "urls"

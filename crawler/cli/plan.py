@@ -18,7 +18,7 @@ from typing import Any
 from crawler.checks import paths_of
 from crawler.cli.errors import UsageError
 from crawler.cli.estimate import Cost, Estimate, Guess, Left, Pace, estimate
-from crawler.cli.flags import add_setting_flags, flag_values
+from crawler.cli.flags import add_manifest_flag, add_setting_flags, flag_values
 from crawler.cli.loading import Loaded, load, unbounded_session
 from crawler.engine.sample import Sampled, sample
 from crawler.log.files import LOG
@@ -33,6 +33,7 @@ from crawler.words import Range, between, clean, count, duration, per_second, pl
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `plan`."""
     add_setting_flags(parser)
+    add_manifest_flag(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--sample", type=int, metavar="N", help="ask the site for N works of the list, and extrapolate")
 
@@ -127,6 +128,7 @@ def _left(state: State, census: Census, source: Source) -> Left:
         seen_images=seen.images,
         seen_bytes=seen.bytes,
         hosts=_hosts(state, source),
+        named=(census.images / census.ids, census.bytes / census.images) if census.images else None,
     )
 
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import orjson
-
-from crawler.dataset.bodies import Bodies, Left, Wanted
+from crawler.dataset.bodies import Bodies, Got, Left, Wanted
 from crawler.dataset.index import Index
-from crawler.dataset.recipe import check
 from crawler.dataset.stops import Refused
 from crawler.log.files import LOG
 from crawler.model import Page, WorkId
+from crawler.sources.ids import Problem
+from crawler.sources.lines import LONG
+from crawler.sources.manifest import parse_named
 
 Verdict = Literal["same", "changed", "gone", "lost"]
 """`changed`: other bytes were stored; `gone`: nothing was; `lost`: stored the same, but the file is not so any more."""
@@ -35,11 +35,13 @@ class Difference:
 
 @dataclass(slots=True)
 class Comparison:
-    """Images of the manifest by verdict; `extra`: images here that it does not name."""
+    """Images of the manifest by verdict; `extra`: images here that it does not name; `others`: pages that the works
+    have beside, and that no manifest of a run named."""
 
     counts: Counter[str] = field(default_factory=Counter[str])
     reasons: Counter[str] = field(default_factory=Counter[str])
     extra: int = 0
+    others: int = 0
 
     @property
     def same(self) -> bool:
@@ -47,9 +49,12 @@ class Comparison:
         return self.counts.total() == self.counts["same"]
 
 
-def compare(directory: Path, manifest: Path, tell: Callable[[Difference], None]) -> Comparison:
-    """Hold the crawl in `directory` against `manifest`; `tell` hears of each difference, in the manifest's order.
+def compare(
+    directory: Path, manifests: Sequence[Path], tell: Callable[[Difference], None], *, files: bool = True
+) -> Comparison:
+    """Hold the crawl in `directory` against `manifests`; `tell` hears of each difference, in their order.
 
+    Without `files` the log is believed, so nothing is `lost`: right after a run there is no reason to read it all.
     Blocking; memory does not know how long the manifest is. Raises Refused for a manifest that cannot be read,
     LogDamaged, OSError.
     """
@@ -59,14 +64,17 @@ def compare(directory: Path, manifest: Path, tell: Callable[[Difference], None])
         Index(directory / LOG, Path(scratch) / "index.sqlite") as index,
         Bodies(directory, "check") as bodies,
     ):
-        for known, got in bodies.load(_jobs(index, manifest)):
-            difference = known if known.verdict != "same" else _held(known, got[0])
+        jobs = (job for manifest in manifests for job in _jobs(index, manifest))
+        nothing: list[Got] = []
+        for known, got in bodies.load(jobs) if files else ((known, nothing) for known, _ in jobs):
+            difference = _held(known, got[0]) if got else known
             found.counts[difference.verdict] += 1
             if difference.verdict != "same":
                 found.reasons[difference.why] += 1
                 tell(difference)
         here = found.counts.total() - found.counts["gone"]
         found.extra = max(0, index.counts()[1] - here)
+        found.others = index.others()
     return found
 
 
@@ -91,12 +99,12 @@ def read_manifest(path: Path) -> Iterator[tuple[WorkId, Page, str]]:
     """Id, page and digest of each line. Raises Refused, as FILE:LINE: why."""
     try:
         with path.open("rb") as file:
-            for number, raw in enumerate(file, 1):
+            for number, raw in enumerate(iter(lambda: file.readline(LONG + 1), b""), 1):
                 if not raw.strip():
                     continue
-                try:
-                    yield check(orjson.loads(raw))
-                except (ValueError, AttributeError) as error:
-                    raise Refused(f"{path}:{number}: no line of a manifest: {error}") from None
+                named = parse_named(raw)
+                if isinstance(named, Problem):
+                    raise Refused(str(replace(named, file=str(path), line=number)))
+                yield named.id, named.page, named.sha256
     except OSError as error:
         raise Refused(f"{path}: {error.strerror or error}") from None

@@ -31,7 +31,7 @@ _FAILED = 100
 _SCHEMA = """
 PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -16000; PRAGMA locking_mode = EXCLUSIVE;
 CREATE TABLE stored (id, page, t, log, seq, at, PRIMARY KEY (id, page)) WITHOUT ROWID;
-CREATE TABLE described (id PRIMARY KEY, t, log, seq, at) WITHOUT ROWID;
+CREATE TABLE described (id PRIMARY KEY, t, log, seq, at, others) WITHOUT ROWID;
 CREATE TABLE absent (id PRIMARY KEY, strength, reason) WITHOUT ROWID;
 """
 _LATEST = (
@@ -39,7 +39,9 @@ _LATEST = (
     "WHERE (excluded.t, excluded.log, excluded.seq) > (t, log, seq)"
 )
 _ADD_STORED = "INSERT INTO stored VALUES (?, ?, ?, ?, ?, ?)" + _LATEST  # noqa: S608 - constants
-_ADD_DESCRIBED = "INSERT INTO described VALUES (?, ?, ?, ?, ?)" + _LATEST  # noqa: S608 - constants
+_ADD_DESCRIBED = "INSERT INTO described VALUES (?, ?, ?, ?, ?, ?)" + _LATEST.replace(  # noqa: S608 - constants
+    " WHERE", ", others = excluded.others WHERE"
+)
 _ADD_ABSENT = (
     "INSERT INTO absent VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET strength = excluded.strength, "
     "reason = excluded.reason WHERE (excluded.strength, excluded.reason) < (strength, reason)"
@@ -111,7 +113,7 @@ class Index:
                     self._base.executemany(_ADD_STORED, stored)
                     stored.clear()
             elif isinstance(event, Described):
-                self._base.execute(_ADD_DESCRIBED, (event.id, line.t, line.log, line.seq, at))
+                self._base.execute(_ADD_DESCRIBED, (event.id, line.t, line.log, line.seq, at, _others(event)))
             elif isinstance(event, Gone):
                 self._base.execute(_ADD_ABSENT, (event.id, _strength(event.reason), event.reason))
             elif isinstance(event, Failed):
@@ -173,6 +175,11 @@ class Index:
             (_FAILED,),
         )
 
+    def others(self) -> int:
+        """Pages that works have and that were not asked for, as a manifest did not name them."""
+        found: int | None = self._base.execute("SELECT SUM(others) FROM described").fetchone()[0]
+        return found or 0
+
     def _item(self, stored_at: int, described_at: int | None) -> Item:
         line = self._read(stored_at)
         stored = line.event
@@ -206,6 +213,11 @@ class Index:
         if line is None:
             raise LogChanged(f"{self._log.name}: changed while it was read; nothing is lost, run the export again")
         return line
+
+
+def _others(event: Described) -> int:
+    pages = event.work.get("pageCount")
+    return max(0, pages - len(event.images)) if isinstance(pages, int) else 0
 
 
 def _strength(reason: str) -> int:

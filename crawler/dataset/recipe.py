@@ -6,7 +6,6 @@ Ids, digests and verdicts: from them anyone can crawl the same data set again, a
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -50,14 +49,3 @@ def url_date(url: str) -> str | None:
     """The time in an image's URL, which changes when the artist replaces the image (pixiv.md 3.1); Japanese time."""
     found = _DATE.search(url)
     return None if found is None else "{}-{}-{}T{}:{}:{}+09:00".format(*found.groups())
-
-
-def check(raw: Mapping[str, Any]) -> tuple[Any, Any, str]:
-    """Id, page and digest of a line. Raises ValueError where one is missing or odd."""
-    id, page, sha256 = raw.get("id"), raw.get("page"), raw.get("sha256")
-    good = isinstance(id, int | str) and not isinstance(id, bool)
-    if not good or not (page == "zip" or type(page) is int):
-        raise ValueError("needs id and page")
-    if not isinstance(sha256, str) or not re.fullmatch(r"[0-9a-f]{64}", sha256):
-        raise ValueError("needs sha256, 64 lower-case hex digits")
-    return id, page, sha256

@@ -11,11 +11,12 @@ from crawler.model import WorkId
 from crawler.sites.urls import identity, usual
 from crawler.sources.ids import Problem, parse_id, without_comment
 from crawler.sources.lines import SourceError, read_rows, text_of
+from crawler.sources.manifest import Named, read_manifest
 from crawler.sources.settings import SourceSettings
 from crawler.sources.urls import parse_key, parse_url
 
-Entry = tuple[WorkId, str | None]
-"""An id, and for a list of URLs the URL it stands for."""
+Entry = tuple[WorkId, str | None] | Named
+"""An id, and for a list of URLs the URL it stands for; of a manifest, an image."""
 Reader = Callable[[list[str]], Iterator[Entry | Problem]]
 _WORD = re.compile(r"[^\W\d][\w -]{0,40}")
 
@@ -25,6 +26,8 @@ def read_entries(lines: Iterable[bytes], name: str, settings: SourceSettings) ->
 
     Raises SourceError for a column that the file does not have.
     """
+    if settings.kind == "manifest":
+        return read_manifest(lines)
     if is_table(name, settings):
         return _table(read_rows(lines, "\t" if PurePath(name).suffix.lower() == ".tsv" else ","), name, settings)
     return _plain_urls(lines) if settings.kind == "urls" else _plain_ids(lines)
@@ -32,6 +35,8 @@ def read_entries(lines: Iterable[bytes], name: str, settings: SourceSettings) ->
 
 def is_table(name: str, settings: SourceSettings) -> bool:
     """Whether a file is read as csv: by its ending, by a column that is asked for, or because it lists pairs."""
+    if settings.kind == "manifest":
+        return False
     named = settings.column.strip() or (settings.kind == "urls" and settings.key_column.strip())
     return bool(named) or settings.kind == "pairs" or PurePath(name).suffix.lower() in (".csv", ".tsv")
 

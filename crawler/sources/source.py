@@ -15,9 +15,10 @@ from pathlib import Path
 
 from pyroaring import BitMap64
 
-from crawler.model import WorkId, bit_of
+from crawler.model import Page, WorkId, bit_of
 from crawler.sources.ids import Problem, escaped
 from crawler.sources.lines import CHUNK, SourceError, Tally, read_lines
+from crawler.sources.manifest import Choice, Named
 from crawler.sources.reader import Entry, read_entries
 from crawler.sources.settings import SourceSettings
 
@@ -38,6 +39,7 @@ class Census:
     """What the first pass found. `well_formed` = `ids` + `duplicates` counts entries (a pair has two), `malformed` too.
 
     `digest`: SHA-256 hex over kind, columns and the bytes of the files. `bitmap` holds `bit_of` each id: read it only.
+    Of a manifest, `images` different ones of `bytes` in all are named, and these are its entries; else both are 0.
     """
 
     ids: int
@@ -47,6 +49,8 @@ class Census:
     problems: tuple[Problem, ...]
     digest: str
     bitmap: BitMap64
+    images: int = 0
+    bytes: int = 0
 
     @property
     def hopeless(self) -> bool:
@@ -74,12 +78,16 @@ class _Seen:
     """The entries met so far."""
 
     def __init__(self, settings: SourceSettings) -> None:
-        self.ids = BitMap64()
+        self.choice = Choice()
+        self.ids = self.choice.ids
         # With a key column the same key may come with another URL: then its line is wrong, not a repeat.
         self._pairs = BitMap64() if settings.kind == "urls" and settings.key_column.strip() else None
 
-    def take(self, entry: Entry) -> bool | Problem:
-        """Whether the entry is new; a Problem when its key already stands for another URL."""
+    def take(self, entry: Entry) -> bool | Problem | None:
+        """Whether the entry is a new id, None for another page of one; a Problem when it contradicts an earlier one."""
+        if isinstance(entry, Named):
+            found = self.choice.take(entry)
+            return found if isinstance(found, Problem) else _NEWS[found]
         id, url = entry
         bit = id if isinstance(id, int) else bit_of(id)
         new = bit not in self.ids
@@ -93,6 +101,9 @@ class _Seen:
         return new
 
 
+_NEWS = {"id": True, "page": None, "again": False}
+
+
 class Source:
     """The list. First `count`, then `items`, as often as wanted."""
 
@@ -100,6 +111,7 @@ class Source:
         self._settings = settings
         self._files = files
         self._census: Census | None = None
+        self._choice = Choice()
 
     async def count(self) -> Census:
         """Read the list once, in a thread: spools streams, counts, keeps the places of malformed lines.
@@ -112,6 +124,10 @@ class Source:
         finally:
             cancelled.set()
         return self._census
+
+    def wants(self, id: WorkId, page: Page) -> bool:
+        """Whether a manifest names this image; of other lists every image is wanted."""
+        return self._settings.kind != "manifest" or (id, page) in self._choice
 
     def items(self) -> Iterator[Item]:
         """Each counted id once, in reading order. Blocks for a read of the disk now and then.
@@ -127,7 +143,7 @@ class Source:
             tally = Tally()
             for _, entry in self._read(file, tally, file.bytes):
                 if not isinstance(entry, Problem) and seen.take(entry) is True and bit_of(entry[0]) in census.bitmap:
-                    yield Item(*entry)
+                    yield Item(entry[0], entry[1])
             if tally.sha256.digest() != file.digest:
                 raise SourceError(f"{file.name}: changed while it was in use; run again to take the list as it is now")
 
@@ -155,14 +171,27 @@ class Source:
                 found = entry if isinstance(entry, Problem) else seen.take(entry)
                 if found is False:
                     duplicates += 1
-                elif found is not True:
+                elif isinstance(found, Problem):
                     malformed += 1
                     if len(problems) < PROBLEMS:
                         problems.append(replace(found, file=file.name, line=number))
             file.bytes, file.digest = tally.bytes, tally.sha256.digest()
             digest.update(file.digest)
-        ids = len(seen.ids)
-        return Census(ids, ids + duplicates, duplicates, malformed, tuple(problems), digest.hexdigest(), seen.ids)
+        if malformed and self._settings.kind == "manifest":
+            raise _no_manifest(problems, malformed)
+        self._choice = seen.choice
+        ids, images, size = len(seen.ids), seen.choice.images, seen.choice.bytes
+        found = (ids, (images or ids) + duplicates, duplicates, malformed, tuple(problems), digest.hexdigest())
+        return Census(*found, seen.ids, images, size)
+
+
+def _no_manifest(problems: list[Problem], malformed: int) -> SourceError:
+    """A list may have lines that are none; what was published as a whole may not."""
+    more = malformed - len(problems)
+    said = [*map(str, problems), *([f"... and {more:,} more"] if more else [])]
+    return SourceError(
+        "\n".join([*said, "This is not a whole manifest: fetch it anew; nothing was asked of any site."])
+    )
 
 
 def _meaning(settings: SourceSettings) -> bytes:

@@ -55,6 +55,10 @@ OTHERS = {
         2: "there is no manifest",
         3: "something differs",
     },
+    "crawler run --manifest": {
+        2: "a line of the manifest is none, or contradicts another: nothing was asked",
+        3: "finished, but not the set that the manifest names: images that changed or are gone, which are counted",
+    },
     "crawler doctor": {0: "a run can begin", 2: "something is in its way"},
     "crawler plan": {0: "planned", 2: "a mistake in the config, or not one line of the list is an id"},
     "crawler export": {
