@@ -21,8 +21,8 @@ _SURE = 1.75
 """Standard errors to each side."""
 _FLOOR = 0.03
 """No guess of the future is better than this part of itself."""
-_FEW = 4
-"""Batches that tell how much they differ."""
+_FEW = 3
+"""Fewer batches than these do not tell how much they differ."""
 _BLOCK_S = 200.0
 """What a block of the site lasts (pixiv.md 4.1), until one was seen."""
 _SAME = 0.05
@@ -156,6 +156,7 @@ class Progress:
     def __init__(self) -> None:
         self.busy = Ratio()
         self.all = Ratio()
+        self.pace = Ratio()
         self.requests = Ratio()
         self.seconds = 0.0
         self.waits = 0
@@ -168,10 +169,11 @@ class Progress:
         self.requests.add(units, requests)
         if wanted:
             self.busy.add(units, seconds)
+            self.pace.add(requests, seconds)
 
     def anew(self) -> None:
         """The limiter knows something now that it did not know: how fast it went before says nothing any more."""
-        self.busy, self.all = Ratio(), Ratio()
+        self.busy, self.all, self.pace = Ratio(), Ratio(), Ratio()
 
     def left(self, units: float, error: float, gear: Gear) -> Range | None:
         """Seconds for `units` more, a number that is known but for a part `error` of itself."""
@@ -209,8 +211,13 @@ class Progress:
     def _each(self, units: float, gear: Gear) -> tuple[float, float, float] | None:
         """Seconds a unit, fast and slow, and the part of itself by which either may be wrong."""
         if self.busy.known:
-            speeds = (self.busy.mean, self.busy.lately)
-            return min(speeds), max(speeds), self.busy.error(units)
+            speeds = [self.busy.mean, self.busy.lately]
+            doubt = self.busy.error(units)
+            if self.pace.known and self.requests.mean:
+                # What a unit costs in requests is known for longer than how fast they go.
+                speeds.append(self.requests.mean * self.pace.mean)
+                doubt = max(doubt, self.requests.error(units))
+            return min(speeds), max(speeds), doubt
         if gear.rate:
             each = (self.requests.mean or 1.0) / gear.rate
             return each, each, 2 * _FLOOR
