@@ -74,6 +74,8 @@ class Account:
         self._ledger = Ledger(daily.budget, (*own, *daily.others.get(host, ())))
         self._own = {step.start: [step.requests, step.bytes] for step in sorted(own, key=lambda step: step.start)}
         self._noted = {start: (step[0], step[1]) for start, step in self._own.items()}
+        self.bounded = daily.budget.bounded
+        """Whether there is a budget at all."""
         self._out = 0
         self._promised = 0
         self._told: float | None = None
@@ -84,11 +86,6 @@ class Account:
         self._loose_until = 0.0
 
     # -- letting requests out ------------------------------------------------------------------------
-
-    @property
-    def bounded(self) -> bool:
-        """Whether there is a budget at all."""
-        return self._ledger.budget.bounded
 
     @property
     def idle(self) -> bool:
@@ -124,7 +121,7 @@ class Account:
         """Let one request out: it counts from now on."""
         now = self._now()
         self._out += 1
-        if not self._ledger.budget.bounded:
+        if not self.bounded:
             if now >= self._loose_until:
                 self._tighten()
                 self._loose_until = step_of(now) + STEP_S
@@ -148,7 +145,7 @@ class Account:
         if more <= 0:
             return
         turn.came = received
-        if not self._ledger.budget.bounded:
+        if not self.bounded:
             self._loose[1] += more
             return
         kept = min(more, turn.promised)
@@ -226,6 +223,7 @@ class Account:
             return
         self._tighten()
         self._ledger.budget = budget
+        self.bounded = budget.bounded
         self._told = None
         now = self._now()
         for line in list(self._changed(now, ahead=False)):

@@ -79,16 +79,16 @@ class Host:
 
     def enter_now(self, memory: Room, wanted: int) -> Turn | None:
         """As `enter`, if nothing has to be waited for; else None, and nothing was taken."""
-        pace, now = self.pace, self._loop.time()
-        if pace.blocks or self._line.used or self._gate.closed or pace.ready > now or not self.daily.open():
+        if self._line.used or self._gate.closed or (self.daily.bounded and not self.daily.open()):
             return None
         if self.slots.take_nowait(1) is None:
             return None
         held = memory.take_nowait(wanted)
-        if held is None:
+        if held is None or not self.pace.reserve_now(self._loop.time()):
             self.slots.give(1)
+            if held is not None:
+                memory.give(held)
             return None
-        pace.reserve(now)
         self.in_flight += 1
         self.requests += 1
         return self.daily.take(held)
@@ -261,7 +261,9 @@ class Hosts:
 
     def clean(self, host: Host, sent: float) -> None:
         """A reply that is no refusal."""
-        self._tell(host, host.pace.clean(sent, self._loop_time()))
+        change = host.pace.clean(sent, host.now())
+        if change is not None:
+            self._tell(host, change)
 
     def reload(self, lanes: Mapping[Lane, HostLimits]) -> None:
         """New numbers for all hosts, from now on; blocks stand."""

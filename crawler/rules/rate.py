@@ -56,6 +56,13 @@ class Gcra:
         self._tat = max(at, self._tat, self._blocked + self._tolerance) + self._interval
         return at
 
+    def take_now(self, now: float) -> bool:
+        """`reserve` for `now`, if that is not too early."""
+        if now < self._blocked or now < self._last or now < self._tat - self._tolerance:
+            return False
+        self.reserve(now)
+        return True
+
     def penalise(self, until: float) -> None:
         """No later reservation is for a time before `until`, and what comes after it is no burst."""
         self._blocked = max(self._blocked, until)
@@ -157,6 +164,14 @@ class Pace:
             # Should this process die now, the next one is not to find this wall by running into it again.
             learnt = replace(learnt, again_s=max(learnt.again_s, PATIENCE_S))
         return replace(learnt, block_s=self._block_s)
+
+    def reserve_now(self, now: float) -> bool:
+        """Reserve for this very moment, if nothing stands in the way: no block, no turn to wait for."""
+        if self.blocks or not self._gcra.take_now(now):
+            return False
+        if self._adaptive:
+            self._learner.sent(now)
+        return True
 
     def reserve(self, now: float) -> float:
         """See `Gcra.reserve`."""
