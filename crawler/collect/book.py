@@ -30,7 +30,7 @@ class Pass:
     """One reading of a list. `cursor` None: it is over, or (`began` False) not begun.
 
     `rank` different rows so far; `ids` of them found, `masked` and `left_out` not; `pages` read; `short` works that no
-    page shows, of the `days`; `total` the site's, as told first. `known`: the rows of finished pages, while the pass is open.
+    page shows, of the `days`; `total` the site's, as told first. `known`: the rows of finished pages, while it is open.
     `empties`: so often the page at the cursor was empty, and is asked for again from `until` on.
     """
 

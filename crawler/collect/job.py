@@ -330,7 +330,7 @@ class Collect:
                 )
             if one.short:
                 days = ", ".join(one.days[:5]) + (", …" if len(one.days) > 5 else "")
-                yield f"{query.tag}: {plural(one.short, 'work')} on no page: more on one day ({days}) than the site shows"
+                yield f"{query.tag}: {plural(one.short, 'work')} on no page: more on one day ({days}) than are shown"
 
 
 def totals_of(now: Collection) -> dict[str, int]:

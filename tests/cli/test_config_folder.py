@@ -39,8 +39,8 @@ def a_list(name: str) -> str:
 
 
 def test_they_are_all_here() -> None:
-    """The three of the design, and one for plain URLs."""
-    assert CONFIGS == ["demo.toml", "pairs.toml", "popular.toml", "urls.toml"]
+    """The three of the design, one for plain URLs, and one that begins with tags."""
+    assert CONFIGS == ["demo.toml", "pairs.toml", "popular.toml", "tags.toml", "urls.toml"]
 
 
 @pytest.mark.parametrize("name", CONFIGS)

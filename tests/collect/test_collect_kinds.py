@@ -95,6 +95,19 @@ def test_collect_and_run(tmp_path: Path, site: Any) -> None:
     assert lines(tmp_path / "out")[0]["source"]["ids"] == len(ids)
 
 
+def test_the_recipe(tmp_path: Path, site: Any) -> None:
+    """config/tags.toml, with lists, folders and the stand-in's address by flag: from tags to ids, as it stands."""
+    recipe = Path(__file__).parents[2] / "config" / "tags.toml"
+    tags = [f"{stem}1000users入り" for stem in stems(SEED, 20_000, 60_000, 2)]
+    (tmp_path / "tags.txt").write_text("\n".join(tags))
+    flags = ["--collect.path", str(tmp_path / "tags.txt"), "--collect.out", str(tmp_path / "collected")]
+    flags += ["--api-rate", "0", "--network.ca_file", site.ca_file]
+    flags += [f"--network.resolve.{host}={address}" for host, address in site.resolve.items()]
+    ended = command("collect", recipe, *flags)
+    assert ended.code == 0, ended.err
+    assert set(collected(tmp_path)) == set[int]().union(*(truth(site, tag) for tag in tags))
+
+
 def test_a_day_above_the_cap(tmp_path: Path) -> None:
     """A day with more works than the site shows: named with its tag, counted; the rest of the list is whole."""
     with origin_thread(seed=SEED, ca_dir=tmp_path / "ca", listing=Listing(cap_pages=1)) as site:
