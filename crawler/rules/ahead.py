@@ -17,6 +17,8 @@ DAY_S = 86400.0
 _MOST = 32
 _LEAST = 8.0
 """Works or images in a batch, before anything is said."""
+_NEVER_S = 1e10
+"""Three hundred years: longer than this is said of nothing."""
 _SURE = 1.75
 """Standard errors to each side."""
 _FLOOR = 0.03
@@ -206,7 +208,8 @@ class Progress:
             doubt = 1 + math.hypot(error, self.requests.error(units))
             least, most = gear.daily.bound(units * costs / doubt, units * costs * doubt)
             low, high = max(low, least), max(high, most)
-        return (min(low, high) + gear.wait_s[0], max(low, high) + gear.wait_s[1])
+        least, most = min(low, high) + gear.wait_s[0], max(low, high) + gear.wait_s[1]
+        return (min(least, _NEVER_S), min(most, _NEVER_S))
 
     def _each(self, units: float, gear: Gear) -> tuple[float, float, float] | None:
         """Seconds a unit, fast and slow, and the part of itself by which either may be wrong."""
@@ -286,7 +289,7 @@ class Forecast:
         if ahead.works > 0 and self._works.known:
             # Where now one lane and now the other is waited for, the whole takes longer than either.
             slow = max(self._works.mean, self._works.lately) * (1 + self._works.error(ahead.works))
-            whole = (whole[0], max(whole[1], ahead.works * slow))
+            whole = (whole[0], min(max(whole[1], ahead.works * slow), _NEVER_S))
         return Left(api, images, whole)
 
     def _images_left(self, ahead: Ahead, gear: Gear) -> Range | None:

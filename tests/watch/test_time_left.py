@@ -201,7 +201,7 @@ def test_a_ratio_forgets_nothing_and_stays_small(added: list[tuple[int, float]],
 counts = st.integers(0, 200)
 gears = st.builds(
     Gear,
-    *[st.just(0.0) | st.floats(1e-3, 1e5)] * 3,
+    *[st.floats(0, 1e5)] * 3,
     st.floats(0, 1e4).map(lambda s: (s / 2, s)),
     st.booleans(),
     counts,
@@ -220,7 +220,7 @@ def test_a_range_is_a_range(seen: list[tuple[float, Ahead, Gear, Gear]]) -> None
         forecast.look(t, ahead, api, images)
     left = forecast.left()
     for span in (left.api, left.images, left.whole):
-        assert span is None or 0 <= span[0] <= span[1] < math.inf
+        assert span is None or 0 <= span[0] <= span[1] <= 1e10
     if seen and not seen[-1][1].questions:
         assert left.api == (0, 0)
 
