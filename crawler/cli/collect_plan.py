@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from crawler.cli.loading import Loaded
+from crawler.cli.flags import flag_values
+from crawler.cli.loading import Loaded, load
 from crawler.cli.talk import Talk
 from crawler.collect.book import Book
 from crawler.collect.job import queries_of
@@ -16,6 +20,24 @@ from crawler.collect.picture import WORKS_A_PAGE, Left, left_of
 from crawler.log.files import LOG
 from crawler.log.reader import scan
 from crawler.words import clean, count, duration, per_second, plural
+
+
+def before(args: argparse.Namespace) -> int | None:
+    """For `plan`: of a list that is still to be collected, what that costs; the exit code, None for any other list.
+
+    Raises ConfigError.
+    """
+    config = Path(args.config) if args.config else None
+    loaded = load(config, flag_values(args), os.environ, source_needed=False)
+    path = loaded.settings.source.path
+    if loaded.origin["source.path"].where != "collect.out" or os.path.exists(str(path)):
+        return None
+    from crawler.cli.collect import names_of
+
+    code = show(loaded, names_of(loaded), as_json=getattr(args, "json", False))
+    if code == 0:
+        print("This is for `crawler collect`; how much `crawler run` has to do is known after it.", file=sys.stderr)
+    return code
 
 
 def show(loaded: Loaded, names: Names, *, as_json: bool) -> int:

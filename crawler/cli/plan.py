@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from crawler.checks import paths_of
+from crawler.cli.collect_plan import before
 from crawler.cli.errors import UsageError
 from crawler.cli.estimate import Cost, Estimate, Guess, Left, Pace, estimate
 from crawler.cli.flags import add_manifest_flag, add_setting_flags, flag_values
@@ -40,6 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the plan. 2 for a list with nothing but malformed lines. Raises ConfigError, SourceError, LogDamaged."""
+    collecting = before(args)
+    if collecting is not None:
+        return collecting
     loaded = load(Path(args.config) if args.config else None, flag_values(args), os.environ)
     asked = getattr(args, "sample", None)  # `run --dry-run` comes here without it, and without --json
     if asked is not None and asked < 1:

@@ -160,6 +160,8 @@ def test_what_it_would_cost(tmp_path: Path, site: Any) -> None:
     first = json.loads(command("collect", config, "--dry-run", "--json", "--api-rate", "0.5").out)
     assert (first["lists"], first["unknown"], first["requests"]) == (2, 2, {"least": 2, "likely": None})
     assert first["seconds"] == {"least": 4.0, "likely": None}
+    planned = command("plan", config, "--json", "--api-rate", "0.5")
+    assert (planned.code, json.loads(planned.out)) == (0, first)
     assert site.seen.total == before
     assert not (tmp_path / "collected").exists()
     assert command("collect", config).code == 0
