@@ -63,6 +63,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, default=0, metavar="N", help="processes or threads (default: the cores)")
     parser.add_argument("--pairs", default="", metavar="FILE", help="pairs: the csv of colored,sketch ids")
     parser.add_argument("--layout", choices=("folders", "shards", "none"), default="folders", help="pairs: the images")
+    parser.add_argument(
+        "--match",
+        choices=("lines", "shape"),
+        default="lines",
+        help="pairs: how pages are matched: by the lines drawn on them (default), or by width and height alone",
+    )
     parser.add_argument("--table", action="store_true", help="pairs: pairs.parquet too")
     parser.add_argument("--replace", action="store_true", help="take the place of another export in PATH")
     parser.add_argument("--json", action="store_true", help="the result as one JSON object")
@@ -140,6 +146,7 @@ def _options(args: argparse.Namespace) -> Options:
         copy=args.copy,
         pairs=Path(args.pairs) if args.pairs else None,
         layout=args.layout,
+        match=args.match,
         table=args.table,
         jobs=args.jobs,
         replace=args.replace,
@@ -171,6 +178,7 @@ def _told(out: str, done: Exported, elapsed: float) -> list[str]:
     ]
     if "status" in done.manifest:
         lines += [f"  pairs: {name:<21}{words.count(n):>11}" for name, n in done.manifest["status"].items()]
+        lines.append(f"  in doubt, look at them:     {words.count(done.manifest['doubt']):>11}")
     if totals["shards"]:
         lines += [f"  {name:<28}{words.count(n):>11}" for name, n in totals["splits"].items()]
     lines += [f"  left out: {_WORDS.get(why, why):<18}{words.count(n):>11}" for why, n in totals["left_out"].items()]
@@ -184,7 +192,7 @@ def _told(out: str, done: Exported, elapsed: float) -> list[str]:
 
 def _machine(out: str, done: Exported, elapsed: float) -> dict[str, Any]:
     """The result for programs."""
-    kept = ("complete", "to", "log", "totals", "status", "files", "malformed_lines")
+    kept = ("complete", "to", "log", "totals", "status", "doubt", "files", "malformed_lines")
     return {
         "out": out,
         "manifest": str(Path(out) / "_manifest.json"),

@@ -1,6 +1,6 @@
 """Reads the files of a data set in order and ahead of time, each held against its line in the log.
 
-Threads read and hash (both let go of the interpreter); resizing has processes, one a core. However large the data
+Threads read and hash (both let go of the interpreter); decoding has processes, one a core. However large the data
 set, what is under way is bounded in number and in bytes. What is not as the log says comes back as a value.
 """
 
@@ -41,6 +41,11 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class Traced:
+    """In a recipe's place: not the picture is wanted but its lines, packed (crawler/likeness/lines.py)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Body:
     """A file that is as the log says. `data`: its bytes or, resized, those of `derived`; None where not needed."""
 
@@ -68,7 +73,7 @@ class _Task(NamedTuple):
 class Bodies:
     """Gives files of `directory` in the order asked for. For one caller; closes with `with`."""
 
-    def __init__(self, directory: Path, need: Need, recipe: Recipe | None = None, jobs: int = 0) -> None:
+    def __init__(self, directory: Path, need: Need, recipe: Recipe | Traced | None = None, jobs: int = 0) -> None:
         cores = jobs or os.cpu_count() or 1
         self._derives = recipe is not None
         self._workers = cores if self._derives else 2 * cores
@@ -160,12 +165,12 @@ def _sound(future: Future[Any]) -> bool:
     return future.done() and not future.cancelled() and future.exception() is None
 
 
-def _read_all(directory: str, need: Need, recipe: Recipe | None, batch: list[_Files]) -> list[list[Got]]:
+def _read_all(directory: str, need: Need, recipe: Recipe | Traced | None, batch: list[_Files]) -> list[list[Got]]:
     return [[read(directory, file, need, recipe) for file in files] for files in batch]
 
 
-def read(directory: str, file: Wanted, need: Need, recipe: Recipe | None = None) -> Got:
-    """A file, held against its line in the log, resized if a recipe says so. Blocking."""
+def read(directory: str, file: Wanted, need: Need, recipe: Recipe | Traced | None = None) -> Got:
+    """A file, held against its line in the log, resized or traced if a recipe says so. Blocking."""
     place = PurePosixPath(file.path)
     if place.is_absolute() or ".." in place.parts or place.parts[:1] != ("images",) or "\0" in file.path:
         return Left("missing")  # the log of a crawl names no place outside images/
@@ -181,11 +186,22 @@ def read(directory: str, file: Wanted, need: Need, recipe: Recipe | None = None)
         return Left("changed")
     if recipe is None:
         return Body(data if need == "bytes" else None)
+    if isinstance(recipe, Traced):
+        return _traced(data)
     try:
         resized, derived = derive(data, recipe)
     except Undecodable:
         return Left("undecodable")
     return Body(resized if need == "bytes" else None, derived)
+
+
+def _traced(data: bytes) -> Got:
+    from crawler.likeness.read import Unreadable, lines_in
+
+    try:
+        return Body(lines_in(data).pack())
+    except Unreadable:
+        return Left("undecodable")
 
 
 def _bytes(path: str, file: Wanted, need: Need) -> bytes | None:

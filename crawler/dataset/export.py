@@ -140,6 +140,7 @@ def _asked(options: Options, index: Index) -> dict[str, Any]:
 
         assert options.pairs is not None
         asked |= {"pairs": digest(options.pairs), "layout": options.layout, "table": options.table}
+        asked["match"] = options.match
     else:
         asked["columns"] = [asdict(column) for column in columns]
     return asked
@@ -150,7 +151,9 @@ def _libraries(options: Options) -> dict[str, str]:
     from importlib.metadata import version
 
     names = ["pyarrow"] if options.to == "parquet" or options.table else []
-    names += ["Pillow"] if options.resize is not None else []
+    lines = options.to == "pairs" and options.match == "lines"
+    names += ["numpy"] if lines else []
+    names += ["Pillow"] if lines or options.resize is not None else []
     return {name: version(name) for name in names}
 
 

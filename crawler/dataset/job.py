@@ -21,6 +21,8 @@ from crawler.model import WorkId
 
 Format = Literal["webdataset", "parquet", "imagefolder", "pairs", "manifest"]
 FORMATS: tuple[Format, ...] = ("webdataset", "parquet", "imagefolder", "pairs", "manifest")
+Matching = Literal["lines", "shape"]
+MATCHINGS: tuple[Matching, ...] = ("lines", "shape")
 Layout = Literal["folders", "shards", "none"]
 LAYOUTS: tuple[Layout, ...] = ("folders", "shards", "none")
 UNSOUND = ("missing", "changed", "unreadable", "undecodable")
@@ -41,6 +43,7 @@ class Options:
     copy: bool = False
     pairs: Path | None = None
     layout: Layout = "folders"
+    match: Matching = "lines"
     table: bool = False
     jobs: int = 0
     replace: bool = False

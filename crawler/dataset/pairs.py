@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from crawler.dataset.columns import Row, group_of, row_of, split_of
 from crawler.dataset.index import Index, Item
 from crawler.dataset.match import best
+from crawler.dataset.matching import Matched, Sides
 from crawler.model import WorkId
 from crawler.sources.ids import Problem, parse_id, without_comment
 from crawler.sources.lines import Tally, read_lines, read_rows
@@ -72,6 +73,7 @@ class Pairs:
         splits: Sequence[tuple[str, float]],
         where: Callable[[Mapping[str, Any]], bool],
     ) -> None:
+        self.matches: dict[int, Matched] = {}
         self._index = index
         self._listed = listed
         self._splits = splits
@@ -103,13 +105,23 @@ class Pairs:
         for number, ids in enumerate(self._listed.pairs):
             yield self._pair(number, ids)
 
+    def both(self) -> Iterator[tuple[int, Sides]]:
+        """The numbers of the pairs that have pages on both sides, with those pages."""
+        for number, ids in enumerate(self._listed.pairs):
+            left, right = ([row for _, row in self._kept(self._index.of(id))] for id in ids)
+            if left and right:
+                yield number, (left, right)
+
+    def _kept(self, items: Sequence[Item]) -> list[tuple[Item, Row]]:
+        return [(item, row) for item in items if self._where((row := row_of(item, self._splits)).values)]
+
     def _pair(self, number: int, ids: tuple[int, int]) -> Pair:
         split = split_of(self._groups[self._group(ids[0])], self._splits)
         key = f"{ids[0]}_{ids[1]}"
         items = [self._index.of(id) for id in ids]
-        kept = [[(i, r) for i in side if self._where((r := row_of(i, self._splits)).values)] for side in items]
+        kept = [self._kept(side) for side in items]
         sides = [self._side(ids[at], items[at], [row for _, row in kept[at]]) for at in (0, 1)]
-        match = best(*([item.stored for item, _ in side] for side in kept))
+        shape = best(*([item.stored for item, _ in side] for side in kept))
         missing = [name for name, side in zip(SIDES, kept, strict=True) if not side]
         values: dict[str, Any] = {
             "pair": number,
@@ -118,12 +130,25 @@ class Pairs:
             "status": ("both", "one", "none")[len(missing)],
             "missing": missing,
             **dict(zip(SIDES, sides, strict=True)),
-            "match": None if match is None else asdict(match),
+            "match": None,
+            "doubt": None,
+            "candidates": [],
         }
-        if match is None:
+        if shape is None:
             return Pair(number, key, split, values, None)
-        left = next(row for _, row in kept[0] if row.page == match.colored_page)
-        right = next(row for _, row in kept[1] if row.page == match.sketch_page)
+        lined = self.matches.get(number)
+        if lined is not None and lined.found:
+            found = [_candidate(one, [[row for _, row in side] for side in kept]) for one in lined.found]
+            values["match"] = {**found[0], "by": "lines", "compared": lined.compared}
+            values["candidates"] = found
+        else:
+            pages = {"colored_page": shape.colored_page, "sketch_page": shape.sketch_page, "score": shape.score}
+            where = dict.fromkeys(("flip", "scale", "left", "top", "width", "height"))
+            values["match"] = {**pages, **where, "by": shape.by, "compared": shape.candidates}
+        values["doubt"] = not shape.sure if lined is None else lined.doubt
+        names = ("colored_page", "sketch_page")
+        left, right = (next(row for _, row in side if row.page == values["match"][name])
+                       for side, name in zip(kept, names, strict=True))  # fmt: skip
         return Pair(number, key, split, values, (left, right))
 
     def _side(self, id: WorkId, items: Sequence[Item], rows: Sequence[Row]) -> dict[str, Any]:
@@ -134,6 +159,12 @@ class Pairs:
         side |= {name: known.get(name) for name in _WORK}
         side["pages"] = [{name: row.values[name] for name in _PAGE} for row in rows]
         return side
+
+
+def _candidate(one: Mapping[str, Any], rows: Sequence[Sequence[Row]]) -> dict[str, Any]:
+    """A pair of pages as the data set tells it."""
+    told = {"colored_page": rows[0][one["colored"]].page, "sketch_page": rows[1][one["sketch"]].page}
+    return told | {name: one[name] for name in ("score", "flip", "scale", "left", "top", "width", "height")}
 
 
 def schema(pa: Any) -> Any:
@@ -149,10 +180,12 @@ def schema(pa: Any) -> Any:
         + [(n, words if n == "tags" else pa.int64() if n in numbers else pa.string()) for n in _WORK]
         + [("pages", pa.list_(page))]
     )
-    match = [("colored_page", pa.int32()), ("sketch_page", pa.int32()), ("score", pa.float64()), ("by", pa.string())]
-    match += [("sure", pa.bool_()), ("candidates", pa.int32())]
+    pages = [("colored_page", pa.int32()), ("sketch_page", pa.int32()), ("score", pa.float64()), ("flip", pa.bool_())]
+    pages += [(name, pa.float64()) for name in ("scale", "left", "top", "width", "height")]
+    match = [*pages, ("by", pa.string()), ("compared", pa.int32())]
     row = [("pair", pa.int64()), ("key", pa.string()), ("split", pa.string()), ("status", pa.string())]
     row += [("missing", words), ("colored", side), ("sketch", side), ("match", pa.struct(match))]
+    row += [("doubt", pa.bool_()), ("candidates", pa.list_(pa.struct(pages)))]
     return pa.schema(row)
 
 

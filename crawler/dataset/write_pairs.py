@@ -12,6 +12,7 @@ from crawler.dataset.bodies import Body, Left, Need
 from crawler.dataset.columns import Row
 from crawler.dataset.folders import Folder
 from crawler.dataset.job import Job, Options, wanted
+from crawler.dataset.matching import matched
 from crawler.dataset.pairs import SIDES, Pair, Pairs, arrow_row, read_pairs, schema
 from crawler.dataset.shards import Series
 from crawler.dataset.stops import Refused, need
@@ -26,6 +27,11 @@ class Writer:
     def __init__(self, options: Options) -> None:
         if options.pairs is None:
             raise Refused("crawler export --to pairs: which works are pairs? --pairs FILE names the csv")
+        if options.match == "lines":
+            try:
+                need("numpy")
+            except Refused as refused:
+                raise Refused(f"{refused}; or --match shape, which looks at no picture") from None
         self._arrow: Any = need("pyarrow") if options.table else None
         self._parquet: Any = need("pyarrow.parquet") if options.table else None
         try:
@@ -38,12 +44,16 @@ class Writer:
 
     def __call__(self, job: Job) -> None:
         pairs = Pairs(job.index, self.listed, job.options.splits, job.where)
+        if job.options.match == "lines":
+            pairs.matches = dict(matched(job, pairs.both()))
         if job.options.layout != "none":
             self._images(job, pairs)
         counts: Counter[str] = Counter()
+        doubt = 0
         table = job.manifest.file("pairs.jsonl")
         for pair in pairs:
             counts[pair.values["status"]] += 1
+            doubt += bool(pair.values["doubt"])
             table.write(orjson.dumps(dict(pair.values)) + b"\n")
         sums = {"pairs.jsonl": table.publish(job.manifest.out / "pairs.jsonl")}
         if self._arrow is not None:
@@ -53,6 +63,7 @@ class Writer:
             for name, sha256 in sums.items()
         }
         job.manifest.data["status"] = {name: counts[name] for name in ("both", "one", "none")}
+        job.manifest.data["doubt"] = doubt
         job.manifest.data["malformed_lines"] = len(self.listed.problems)
 
     def _as_parquet(self, job: Job, pairs: Pairs) -> str:

@@ -17,7 +17,7 @@ from crawler.origin.draw_lines import Box, Look, paint
 
 Kind = Literal["lines", "colour", "variant", "detail", "flats", "collage", "test", "other", "text"]
 """lines: the line drawing. colour: the finished colouring; variant: the same in other colours. detail: a part of it
-enlarged. flats, collage: how it was made. test: colours tried on the lines. other: another drawing. text: words only."""
+enlarged. flats, collage: how it was made. test: colours tried on the lines. other: another drawing. text: words."""
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 
 
