@@ -32,7 +32,7 @@ class Opened:
 class Listed:
     """A part of the ids that belong to source `digest`; written only when the log already knew another list.
 
-    `ids` for numbers: base64 of a serialized 64-bit roaring bitmap of `bit_of(id)`.
+    `ids`: base64 of a serialized 64-bit roaring bitmap of the ids, or of `numbers.digest_of` each where they are texts.
     Lets `status` count the newest list from the log alone.
     """
 

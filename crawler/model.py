@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -10,6 +9,8 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
+
+from crawler.numbers import NUMBERS, digest_of
 
 WorkId = int | str
 """An int for pixiv; for site `urls` the first 16 hex digits of the URL's SHA-256, or the key column."""
@@ -146,7 +147,7 @@ class Absent:
 
 
 def bit_of(id: WorkId) -> int:
-    """The number that stands for an id in a bitmap: the id itself, or 64 bits of a digest for a string."""
+    """The number that stands for an id in a bitmap of this process: the id itself, or a text's place in NUMBERS."""
     if isinstance(id, int):
         return id
     return _bit_of(id)
@@ -154,4 +155,4 @@ def bit_of(id: WorkId) -> int:
 
 @lru_cache(maxsize=4096)  # asked for several times in the life of an image
 def _bit_of(id: str) -> int:
-    return int.from_bytes(hashlib.blake2b(id.encode(), digest_size=8).digest())
+    return NUMBERS.number(digest_of(id))

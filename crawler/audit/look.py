@@ -27,7 +27,8 @@ from crawler.audit.findings import Finding, Key, Report, Standing
 from crawler.events import Line, Stored, Voided
 from crawler.log.files import LOG, PRIVATE
 from crawler.log.reader import scan, voided
-from crawler.model import Page, WorkId, bit_of
+from crawler.model import Page, WorkId
+from crawler.numbers import digest_of
 
 BATCH = 32
 BUFFER_BYTES = 1 << 18
@@ -59,13 +60,13 @@ def audit(directory: Path, *, decode: bool = False, progress: Progress | None = 
     claimed = array("Q")
     with _Checker(directory, decode=decode) as checker:
         for image in standing:
-            claimed.append(bit_of(image.path))
+            claimed.append(digest_of(image.path))
             if done := checker.give(image):
                 _take(report, done, progress)
         for done in checker.rest():
             _take(report, done, progress)
     claimed = array("Q", sorted(claimed))
-    orphans = [path for path in _files(directory) if not _has(claimed, bit_of(path))]
+    orphans = [path for path in _files(directory) if not _has(claimed, digest_of(path))]
     if not alone:
         orphans = _forgive(report, orphans, directory, standing.good, began)
     report.findings += (Finding("orphan", path, "no line of the log names it") for path in orphans)
@@ -319,4 +320,4 @@ def _moment(line: Line) -> Moment:
 
 
 def _bit(image: Image) -> int:
-    return bit_of(f"{image[0]!r} {image[1]!r}")
+    return digest_of(f"{image[0]!r} {image[1]!r}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from itertools import takewhile
 from typing import Any, cast
 
 import orjson
@@ -11,6 +13,7 @@ from pyroaring import BitMap64
 
 from crawler.events import Closed, Failed, Spent, Throttled
 from crawler.model import Image, WorkId
+from crawler.numbers import NUMBERS, WIDE
 from crawler.rules.spending import Row
 from crawler.rules.storable import storable
 from crawler.rules.unfinished import Fact, Had, Key, Lost, Moment, Seen
@@ -65,7 +68,7 @@ def unpack(data: bytes | memoryview) -> Frozen:
         raise ValueError("the last part is cut off")
     parts.reverse()
     head = orjson.loads(parts.pop())
-    maps = {name: {key: BitMap64.deserialize(bytes(parts.pop())) for key in head[name]} for name in _MAPS}
+    maps = {name: {key: _ids(parts.pop(), parts.pop()) for key in head[name]} for name in _MAPS}
     unfinished = [_unfinished(row, head["logs"]) for part in reversed(parts) for row in orjson.loads(part)]
     if len(unfinished) != head["unfinished"]:
         raise ValueError("not all works are there")
@@ -111,11 +114,27 @@ def _parts(frozen: Frozen) -> Iterator[bytes]:
     yield _json(head)
     for bitmaps in maps.values():
         for bitmap in bitmaps.values():
-            yield bitmap.serialize()
+            yield from _packed(bitmap)
     number = {log: at for at, log in enumerate(logs)}
     for at in range(0, len(frozen.unfinished), PIECE):
         piece = frozen.unfinished[at : at + PIECE]
         yield _json([[id, [_row(key, fact, number) for key, fact in facts.items()]] for id, facts in piece])
+
+
+def _packed(ids: BitMap64) -> tuple[bytes, bytes]:
+    """A bitmap of `bit_of` ids in two parts: numbers, and the digests of texts."""
+    if not ids or ids.max() < WIDE:
+        return ids.serialize(), b""
+    plain = BitMap64() if ids.min() >= WIDE else BitMap64(takewhile(WIDE.__gt__, ids))
+    return plain.serialize(), array("Q", NUMBERS.digests(ids - plain)).tobytes()
+
+
+def _ids(plain: memoryview, digests: memoryview) -> BitMap64:
+    """The inverse of `_packed`."""
+    ids = BitMap64.deserialize(bytes(plain))
+    if digests:
+        ids.update(map(NUMBERS.number, array("Q", bytes(digests))))
+    return ids
 
 
 def _row(key: Key, fact: Fact, number: Mapping[str, int]) -> list[Any]:

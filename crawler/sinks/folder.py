@@ -26,7 +26,8 @@ import orjson
 from aiofiles.os import wrap
 
 from crawler.disk import Disk
-from crawler.model import Page, WorkId, bit_of
+from crawler.model import Page, WorkId
+from crawler.numbers import digest_of
 from crawler.rules.naming import image_path
 from crawler.sinks.sink import Held, Kept
 from crawler.stop import StorageFailed
@@ -63,7 +64,7 @@ class Folder:
 
     async def part(self, id: WorkId, page: Page) -> FolderPart:
         """The part for one image, with what an earlier run left of it if that can be trusted."""
-        stem = f"{id}_{page}" if isinstance(id, int) else f"{bit_of(id):016x}_{page}"
+        stem = f"{id}_{page}" if isinstance(id, int) else f"{digest_of(id):016x}_{page}"
         part = FolderPart(self, id, page, f"{self._beside}{stem}.part")
         if self.left:
             await part.look()

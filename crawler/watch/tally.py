@@ -12,6 +12,7 @@ from pyroaring import BitMap64
 
 from crawler.events import Closed, Described, Failed, Gone, Line, Opened, Stored, Throttled
 from crawler.model import Page, Work, WorkId, bit_of
+from crawler.numbers import WIDE
 from crawler.rules.replay import Key
 from crawler.sites.pixiv_work import work_of
 from crawler.words import seconds_of
@@ -187,7 +188,8 @@ class Tally:
 
     def _store(self, t: float, event: Stored, span: Span | None) -> None:
         page = 0 if event.page == "zip" else event.page + 1
-        bit = ((bit_of(event.id) << 16) + page) & (2**64 - 1)
+        work = bit_of(event.id)
+        bit = ((work << 16) + page) & (WIDE - 1) | work & WIDE
         if bit in self._had:
             return
         self._had.add(bit)

@@ -26,6 +26,7 @@ RULES = {
     "kinds": "is of a kind that is not wanted",
     "tags_any": "has none of the tags",
     "tags_none": "has one of the tags",
+    "manifest": "has none of the pages that the manifest names (`run --manifest`)",
 }
 FAILURES = {
     "dns": ("The host's name could not be looked up.", "Look at the name and at your resolver."),
@@ -142,7 +143,7 @@ EVENTS = {
     },
     "listed": {
         "digest": ("text", "of the list that these ids belong to"),
-        "ids": ("text", "base64 of a 64-bit roaring bitmap"),
+        "ids": ("text", "base64 of a 64-bit roaring bitmap; of texts it holds 64 bits of each one's BLAKE2b"),
     },
     "described": {
         "id": ("integer", "of the work"),
