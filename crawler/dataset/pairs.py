@@ -163,7 +163,7 @@ class Pairs:
 
 def _candidate(one: Mapping[str, Any], rows: Sequence[Sequence[Row]]) -> dict[str, Any]:
     """A pair of pages as the data set tells it."""
-    told = {"colored_page": rows[0][one["colored"]].page, "sketch_page": rows[1][one["sketch"]].page}
+    told = {"colored_page": rows[0][int(one["colored"])].page, "sketch_page": rows[1][int(one["sketch"])].page}
     return told | {name: one[name] for name in ("score", "flip", "scale", "left", "top", "width", "height")}
 
 

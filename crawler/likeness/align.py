@@ -222,9 +222,9 @@ def _fit(ours: Field, theirs: Field, start: tuple[int, int], focus: Focus) -> Fi
     room = np.pad(theirs, reach)
     real, imaginary = np.ascontiguousarray(ours.real), np.ascontiguousarray(ours.imag)
     room_real, room_imaginary = np.ascontiguousarray(room.real), np.ascontiguousarray(room.imag)
-    rows: Steps = np.arange(0, height, block)
-    columns: Steps = np.arange(0, width, block)
-    steps: Steps = np.arange(2 * reach + 1)
+    rows: Steps = np.arange(0, height, block, dtype=np.int_)
+    columns: Steps = np.arange(0, width, block, dtype=np.int_)
+    steps: Steps = np.arange(2 * reach + 1, dtype=np.int_)
     meets = np.empty((len(steps), len(steps), len(rows), len(columns)), np.float32)
     for y in steps:
         for x in steps:

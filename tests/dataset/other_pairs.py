@@ -7,6 +7,7 @@ as from a soft brush; colours are washes with grain, light and glow. What the ma
 import io
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -70,6 +71,7 @@ def pair(seed: int) -> Pair:
     return Pair(seed, [saved(p, rng) for _, p in colored], [saved(p, rng) for _, p in sketch], right, kinds)
 
 
+@lru_cache(4)
 def sibling(seed: int) -> Image.Image:
     """A line drawing of the same animal in the same place, drawn anew: nobody coloured it."""
     return on_paper(subject(seed + 900_007, like=seed), np.random.default_rng([seed, 2]))
@@ -87,6 +89,7 @@ def saved(picture: Image.Image, rng: Rng) -> Image.Image:
     return found
 
 
+@lru_cache(8)
 def subject(seed: int, like: int | None = None) -> Subject:
     """Somebody made of blobs; `like` another, of the same build, each blob a little different."""
     plan, rng = np.random.default_rng([seed if like is None else like, 3]), np.random.default_rng([seed, 4])

@@ -14,6 +14,9 @@ from crawler.dataset.match import best
 from crawler.dataset.pairs import read_pairs
 from crawler.events import Stored
 
+SHAPE = ("--match", "shape")
+"""Tests of how pairs are told need not look at pictures; test_match.py does."""
+
 
 def table(out: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (out / "pairs.jsonl").read_text().splitlines()]
@@ -21,7 +24,7 @@ def table(out: Path) -> list[dict[str, Any]]:
 
 def test_every_pair_is_told(crawl: Crawl, tmp_path: Path) -> None:
     """A row a pair, in the order of the list: status, which side is gone and why, every page, the best match."""
-    told = exported(crawl.works, "--to", "pairs", "--pairs", crawl.pairs, "--out", tmp_path / "out", "--table")
+    told = exported(crawl.works, "--to", "pairs", "--pairs", crawl.pairs, "--out", tmp_path / "out", *SHAPE, "--table")
     with crawl.pairs.open() as file:
         listed = [tuple(map(int, row)) for row in csv.reader(file)]
     gone = {line["id"]: line["reason"] for line in lines(crawl.works) if line["event"] == "gone"}
@@ -57,7 +60,7 @@ def test_every_pair_is_told(crawl: Crawl, tmp_path: Path) -> None:
 
 def test_side_by_side(crawl: Crawl, tmp_path: Path) -> None:
     """In folders, both images of a pair have one name; in shards they are one sample. Only whole pairs are there."""
-    command = (crawl.works, "--to", "pairs", "--pairs", crawl.pairs, "--out")
+    command = (crawl.works, "--to", "pairs", "--pairs", crawl.pairs, *SHAPE, "--out")
     exported(*command, tmp_path / "folders")
     exported(*command, tmp_path / "tars", "--layout", "shards")
     exported(*command, tmp_path / "none", "--layout", "none")
@@ -82,7 +85,7 @@ def test_side_by_side(crawl: Crawl, tmp_path: Path) -> None:
 def test_no_artist_of_a_pair_is_in_two_parts(crawl: Crawl, tmp_path: Path) -> None:
     """Pairs that share an artist, over any chain of pairs, are in one part."""
     exported(
-        *(crawl.works, "--to", "pairs", "--pairs", crawl.pairs, "--layout", "none"),
+        *(crawl.works, "--to", "pairs", "--pairs", crawl.pairs, "--layout", "none", *SHAPE),
         *("--splits", "train=.5,val=.5", "--out", tmp_path / "out"),
     )
     parts: dict[int, set[str]] = {}
