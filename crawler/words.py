@@ -210,7 +210,7 @@ def _of_list(event: Began | Paged | Capped | Emptied | Ended | Missed) -> str:
             days = f", {event.first or 'the beginning'} to {event.last}" if event.last else ""
             return f"{name}{days}"
         case Paged():
-            return f"{name}  page {count(event.page)}, {count(event.rank)} of {count(event.total)}"
+            return f"{name}  page {count(event.page)}, {plural(event.rank, 'row')} so far"
         case Capped():
             left = event.total - event.reached
             return f"{name}  {event.day}: {count(event.total)} works, {count(left)} of them are on no page of the site"
@@ -228,7 +228,8 @@ def _of_list(event: Began | Paged | Capped | Emptied | Ended | Missed) -> str:
 
 def _opened(event: Opened) -> str:
     ids = event.source.get("ids")
-    many = plural(ids, "id") if isinstance(ids, int) else "ids"
+    lists = event.source.get("lists")
+    many = plural(ids, "id") if isinstance(ids, int) else plural(lists, "list") if isinstance(lists, int) else "ids"
     path = clean(str(event.source.get("path") or "standard input"))
     return f"{many} from {path}, crawler {clean(event.version)}, log {clean(event.log)}"
 
@@ -340,6 +341,8 @@ def _closed(event: Closed) -> str:
         value = event.totals.get(key)
         return count(value) if isinstance(value, int) else "?"
 
+    if "lists" in event.totals:
+        return f"{words(event.reason)}: {n('over')} of {n('lists')} lists, {n('ids')} ids, {n('new_ids')} of them new"
     stored = event.totals.get("bytes")
     room = f", {size(stored)}" if isinstance(stored, int) else ""
     works = ", ".join(f"{n(key)} {key}" for key in ("done", "gone", "failed", "pending"))

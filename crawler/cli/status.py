@@ -18,12 +18,16 @@ def run(args: argparse.Namespace) -> int:
     """0; 2 without a log; 7 for a damaged or unreadable one. Writes nothing; works while a run is on."""
     import orjson
 
+    from crawler.cli.collect_status import is_collection, show
     from crawler.log.reader import LogDamaged
     from crawler.watch.status import read_status, status_json, status_text
     from crawler.watch.style import say
 
     path = log_path(args.dir)
     try:
+        if is_collection(path):
+            show(path, as_json=args.json)
+            return 0
         status = read_status(path)
     except (FileNotFoundError, NotADirectoryError):
         print(no_log(path), file=sys.stderr)

@@ -82,6 +82,7 @@ def test_collect_and_run(tmp_path: Path, site: Any) -> None:
     """`crawler collect C && crawler run C`: one config, from tags to files."""
     tags = [f"{stem}1000users入り" for stem in stems(SEED, 20_000, 60_000, 3)]
     config = write_collect(tmp_path, site, tags)
+    assert command("status", tmp_path / "collected").code == 2
     early = command("run", config)
     assert early.code == 2
     assert "run `crawler collect` first" in early.err
@@ -93,6 +94,10 @@ def test_collect_and_run(tmp_path: Path, site: Any) -> None:
     outcomes = judge(site.world, tmp_path / "out", ids)
     assert outcomes["not_found"] == outcomes["filtered"] == 0, "rows said so before"
     assert lines(tmp_path / "out")[0]["source"]["ids"] == len(ids)
+    told = json.loads(command("status", tmp_path / "collected", "--json").out)
+    assert (told["lists"], told["over"], told["ids"], told["ended"]) == (3, 3, len(ids), "finished")
+    assert "3 read to the end" in command("status", tmp_path / "collected").out
+    assert "3 of 3 lists" in command("tail", tmp_path / "collected", "-n", "1").out
 
 
 def test_the_recipe(tmp_path: Path, site: Any) -> None:
@@ -134,6 +139,28 @@ def test_a_day_above_the_cap(tmp_path: Path) -> None:
         assert (capped["tag"], capped["day"], capped["total"]) == (tag, day, total)
         masked = sum(line["masked"] for line in log_of(tmp_path) if line["event"] == "paged")
         assert capped["reached"] == len(found) + masked
+
+
+def test_ratings_and_masks(tmp_path: Path) -> None:
+    """R-18 is asked for only when wanted; without a session those rows are masked: counted, and no id is listed."""
+    tag = f"{stems(SEED, 9000, 60_000, 1)[0]}100users入り"
+    listing = Listing(scale=0.1)
+    with origin_thread(seed=SEED, ca_dir=tmp_path / "ca", session=SESSION, listing=listing) as site:
+        world = site.world
+        safe, every = truth(site, tag), truth(site, tag, mode="all")
+        assert safe < every
+        config = write_collect(tmp_path, site, [tag])
+        assert command("collect", config, "--filter.max_x_restrict", "2").code == 0
+        assert set(collected(tmp_path)) == safe
+        paged = [line for line in log_of(tmp_path) if line["event"] == "paged"]
+        assert sum(line["masked"] for line in paged) == len(world.expected_tag(tag, "exact", "all") - safe) > 0
+        flags = ["--filter.max_x_restrict", "1", "--collect.out", str(tmp_path / "adult" / "collected")]
+        assert command("collect", config, *flags, env={"CRAWLER_SITE__SESSION": SESSION}).code == 0
+        wanted = {id for id in every if world.work(id).x_restrict <= 1}
+        assert set(collected(tmp_path / "adult")) == wanted
+        assert safe < wanted < every
+        log = log_of(tmp_path / "adult")
+        assert sum(line["left_out"] for line in log if line["event"] == "paged") == len(every - wanted)
 
 
 def test_the_list_is_a_view_of_the_log(tmp_path: Path, site: Any) -> None:
