@@ -25,7 +25,7 @@ class Follower:
         self._over = False
         self._left = False
         self._news: asyncio.Future[None] | None = None
-        self._turn: asyncio.Future[None] | None = None
+        self._turns: set[asyncio.Future[None]] = set()
 
     def add(self, events: Iterable[Event]) -> None:
         """Take in what was committed; thrown away when the reader has left."""
@@ -39,13 +39,14 @@ class Follower:
         self._wake(self._news)
 
     async def room(self, gate: Gate) -> None:
-        """Wait until the reader has caught up. Raises Draining when the gate is, or becomes, closed."""
+        """Wait until the reader has caught up; many may. Raises Draining when the gate is, or becomes, closed."""
         while len(self._unread) >= self._most:
-            self._turn = asyncio.get_running_loop().create_future()
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._turns.add(turn)
             try:
-                await gate.turn(self._turn)
+                await gate.turn(turn)
             finally:
-                self._turn = None
+                self._turns.discard(turn)
 
     async def next(self) -> Event | None:
         """The next event; None when there is none left and nothing more will come."""
@@ -58,16 +59,20 @@ class Follower:
             finally:
                 self._news = None
         event = self._unread.popleft()
-        if len(self._unread) < self._most:
-            self._wake(self._turn)
+        if self._turns and len(self._unread) < self._most:
+            self._admit()
         return event
 
     def leave(self) -> None:
         """The reader wants no more: nothing is kept, nothing waits for it."""
         self._left = True
         self._unread.clear()
-        self._wake(self._turn)
+        self._admit()
         self._wake(self._news)
+
+    def _admit(self) -> None:
+        for turn in self._turns:
+            self._wake(turn)
 
     @staticmethod
     def _wake(sleeper: asyncio.Future[None] | None) -> None:

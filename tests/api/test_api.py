@@ -260,9 +260,9 @@ def test_a_follower_is_bounded_and_wakes_who_waits() -> None:
         reader, gate = Follower(2), Gate()
         reader.add([Gone(1, "not_found"), Gone(2, "not_found")])
         async with asyncio.TaskGroup() as group:
-            waiting = group.create_task(reader.room(gate))
+            waiting = [group.create_task(reader.room(gate)) for _ in range(3)]
             await asyncio.sleep(0.01)
-            assert not waiting.done()
+            assert not any(task.done() for task in waiting)
             assert await reader.next() == Gone(1, "not_found")
         reader.add([Gone(3, "not_found"), Gone(4, "not_found")])
         async with asyncio.TaskGroup() as group:
