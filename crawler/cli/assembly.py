@@ -35,7 +35,8 @@ def prepare(
 
 def open_page(loaded: Loaded, talk: Talk) -> Page:
     """Take the address of the live page, before anything is asked of any site. Raises ConfigError, OSError."""
-    from crawler.watch.page import Page, listen  # with a web server: only who wants a page waits for it
+    from crawler.watch.page import Page  # with a web server: only who wants a page waits for it
+    from crawler.watch.web import listen
 
     ui, folder = loaded.settings.ui, Path(loaded.settings.output.dir)
     try:

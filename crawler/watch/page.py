@@ -1,30 +1,23 @@
 """The live page and /metrics: served from the run's own loop, read-only, and of no consequence to the run.
 
-What is served comes from memory: files of this package, frames of the board, thumbnails of the wall. No path of a
-request ever becomes a path of the disk. Addresses other than loopback need a token; loopback needs the right Host, so
-that no site a browser visits can read along by way of a name it made to resolve to 127.0.0.1.
+What is served comes from memory: files of this package, frames of the board, thumbnails of the wall. Who may look is
+said in `web`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import os
-import secrets
-import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
 
 from crawler.progress import Snapshot
 from crawler.watch.board import Board, Broadcast
 from crawler.watch.metrics import Metrics
 from crawler.watch.pace import over_within
 from crawler.watch.wall import Wall
+from crawler.watch.web import Door, guard, protect, static
 
 MOST_VIEWERS = 16
 LOOK_S, GLANCE_S = 1.0, 2.0
@@ -39,62 +32,8 @@ _FILES = {
     "/chart.js": ("chart.js", "text/javascript"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-store",
-}
 
 Pull = Callable[[], Snapshot]
-
-
-class Door(NamedTuple):
-    """Where the page listens, and what it asks of who comes; `token` is "" on loopback."""
-
-    listener: socket.socket
-    url: str
-    token: str
-
-
-def listen(host: str, port: int, directory: Path) -> Door:
-    """Take the address before the run begins. Raises OSError: in use, not allowed, no such address; or for the token.
-
-    The token stays the same from run to run, so that a bookmark or a scraper goes on working; it is kept in
-    `.crawl/page-token`, mode 0600, and deleting that makes another.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family, backlog=64)
-    try:
-        address = ipaddress.ip_address(listener.getsockname()[0].partition("%")[0])
-        bound = listener.getsockname()[1]
-        if address.is_loopback:
-            name = f"[{address}]" if address.version == 6 else str(address)
-            return Door(listener, f"http://{name}:{bound}/", "")
-        token = kept_token(directory / ".crawl" / "page-token")
-    except OSError:
-        listener.close()
-        raise
-    name = socket.gethostname() if address.is_unspecified else f"[{address}]" if address.version == 6 else host
-    return Door(listener, f"http://{name}:{bound}/?token={token}", token)
-
-
-def kept_token(path: Path) -> str:
-    """The token in `path`, made where there is none. Raises OSError."""
-    try:
-        token = path.read_text().strip()
-        if len(token) >= 20 and token.isascii() and token.isprintable():
-            return token
-        path.unlink()
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    token = secrets.token_urlsafe(18)
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(token + "\n")
-    return token
 
 
 class Page:
@@ -151,9 +90,9 @@ class Page:
 
     def _app(self, metrics: Metrics) -> web.Application:
         app = web.Application(middlewares=[guard(self._door.token)], client_max_size=1024)
-        app.on_response_prepare.append(_protect)
+        app.on_response_prepare.append(protect)
         for path, (name, kind) in _FILES.items():
-            app.router.add_get(path, _static(STATIC / name, kind))
+            app.router.add_get(path, static(STATIC / name, kind))
 
         async def scrape(request: web.Request) -> web.Response:
             body, kind = metrics.text(request.headers.get("Accept", ""))
@@ -201,58 +140,6 @@ class Page:
             missed = self._cast.number != number + 1  # a slow reader: everything again, instead of a queue
             number = self._cast.number
             frame = self._board.hello(self._wall.thumbs) if missed else self._cast.frame
-
-
-def guard(token: str) -> Middleware:
-    """A middleware: with a token, who does not show it is refused; without, who does not name a loopback host."""
-    cookie = "crawler_token"
-
-    @web.middleware
-    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site") and request.path != "/":
-            return web.Response(status=403, text="this is for its own page only\n")
-        if not token:
-            if not names_loopback(request.host):
-                return web.Response(status=403, text="ask for 127.0.0.1 or localhost\n")
-            return await handler(request)
-        shown = request.query.get("token", "")
-        bearer = request.headers.get("Authorization", "").partition("Bearer ")[2]
-        if not any(same(token, given) for given in (shown, bearer, request.cookies.get(cookie, ""))):
-            return web.Response(status=401, text="the address of this page has a token in it: /?token=...\n")
-        response = await handler(request)
-        if shown and not response.prepared:
-            response.set_cookie(cookie, token, httponly=True, samesite="Strict", path="/")
-        return response
-
-    return check
-
-
-def names_loopback(host: str) -> bool:
-    """Whether a Host header names this machine from inside; any port, for tunnels end at other ports."""
-    try:
-        name = urlsplit(f"//{host}").hostname
-    except ValueError:
-        return False
-    return name in ("localhost", "127.0.0.1", "::1")
-
-
-def same(token: str, given: str) -> bool:
-    """Whether two tokens are equal, in a time that does not tell how far."""
-    return secrets.compare_digest(token.encode(), given.encode("utf-8", "replace"))
-
-
-async def _protect(request: web.Request, response: web.StreamResponse) -> None:
-    for name, value in _HEADERS.items():
-        response.headers.setdefault(name, value)
-
-
-def _static(path: Path, kind: str) -> Handler:
-    body = path.read_bytes()
-
-    async def answer(request: web.Request) -> web.Response:
-        return web.Response(body=body, content_type=kind, charset="utf-8")
-
-    return answer
 
 
 def _first(group: BaseExceptionGroup[Exception]) -> Exception:

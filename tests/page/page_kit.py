@@ -12,7 +12,8 @@ from typing import Any
 import aiohttp
 
 from crawler.progress import Snapshot
-from crawler.watch.page import Page, listen
+from crawler.watch.page import Page
+from crawler.watch.web import listen
 
 
 def free_port() -> int:

@@ -20,7 +20,7 @@ from crawler.model import Image
 from crawler.origin.paint import picture
 from crawler.progress import Snapshot
 from crawler.watch import page as page_module
-from crawler.watch.page import kept_token, listen, names_loopback
+from crawler.watch.web import kept_token, listen, names_loopback
 
 TOKEN = "a-token-of-twenty-letters"
 
