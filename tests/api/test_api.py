@@ -63,7 +63,8 @@ def run_on(loop: str, main: Callable[[], Awaitable[None]]) -> None:
         before = asyncio.all_tasks()
         handlers = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
         executor = getattr(asyncio.get_running_loop(), "_default_executor", None)
-        await main()
+        async with asyncio.timeout(60):  # uvloop lets no signal of a timeout through
+            await main()
         assert asyncio.all_tasks() == before, "a task outlived its crawl"
         assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == handlers
         if executor is not None:
