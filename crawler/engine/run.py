@@ -46,7 +46,6 @@ ROOM_EVERY_S = 0.25
 
 _Found = tuple[Item, Todo | None, bool]
 """A work, what is left to do for it, and whether it is to be asked for again."""
-_END = object()
 
 Attendant = Callable[[Pull, asyncio.Event], Awaitable[None]]
 """Something that watches a run: given where to pull snapshots and an event that is set at the end."""
@@ -274,11 +273,11 @@ class Run:
                 self._works.discard(cast("asyncio.Task[None]", asyncio.current_task()))
                 break
             try:
-                one = next(found, _END)
+                one = next(found)
+            except StopIteration:
+                break
             except SourceError as error:
                 self.drain("source", 2, str(error))
-                break
-            if one is _END:
                 break
             if one is not None:
                 counters.in_flight += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from crawler.model import Page, WorkId
 
@@ -18,8 +18,7 @@ class Held:
     validator: str
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """A file that has its final name: path relative to the output folder, size, SHA-256 in lower-case hex."""
 
     path: str

@@ -38,6 +38,9 @@ _DEEPEST = 100
 """Nesting of metadata beyond which it could not be logged: orjson writes 254 levels and reads more."""
 
 
+_OF_IMAGES = {"Referer": HOME, "Accept-Encoding": "identity"}
+
+
 class Pixiv:
     """`session` is the value of PHPSESSID or ""; it goes to the API only, never to image hosts.
 
@@ -58,7 +61,7 @@ class Pixiv:
 
     def image_request(self, image: Image) -> Request:
         """The CDN wants the site as Referer and no cookie (pixiv.md 3.3)."""
-        return Request(image.url, "images", {"Referer": HOME, "Accept-Encoding": "identity"})
+        return Request(image.url, "images", _OF_IMAGES)
 
     def api_request(self, path: str) -> Request:
         headers = {"Accept": "application/json", "Referer": HOME}

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from pyroaring import BitMap64
 
@@ -26,8 +27,7 @@ PROBLEMS = 20
 """How many malformed lines are kept to be shown; the others are only counted (design.md 1.1)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """One thing to get. `url` only for a list of URLs."""
 
     id: WorkId
