@@ -34,7 +34,7 @@ class Disk:
         """A descriptor; never through a symbolic link at the end of `path`, never inherited."""
         return os.open(path, flags | _ALWAYS, 0o666)
 
-    def write(self, descriptor: int, data: bytes | bytearray) -> None:
+    def write(self, descriptor: int, data: bytes | bytearray | memoryview) -> None:
         """Write all of `data` at the descriptor's place; a short write goes on where it stopped."""
         written = os.write(descriptor, data)
         if written < len(data):

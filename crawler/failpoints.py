@@ -53,7 +53,7 @@ class FailingDisk(Disk):
         self._open[descriptor] = _what(path)
         return descriptor
 
-    def write(self, descriptor: int, data: bytes | bytearray) -> None:
+    def write(self, descriptor: int, data: bytes | bytearray | memoryview) -> None:
         what = self._open.get(descriptor, "folder")
         if what == "log" and _CLOSED in data:
             self._pass("before", "write", "closed")

@@ -69,11 +69,14 @@ DERIVED = (
 )
 """What `--resize` adds: the columns above go on describing the original, so that rows of both tiers join."""
 
+_FIRST_TOLD = next(column for column in COLUMNS if column.name == "title")
 _OF_WORK = tuple(
     column.name
-    for column in COLUMNS[COLUMNS.index(next(c for c in COLUMNS if c.name == "title")) :]
+    for column in COLUMNS[COLUMNS.index(_FIRST_TOLD) :]
     if column.name not in ("created", "uploaded", "tags", "tags_en")
 )
+
+_UNTOLD: Mapping[str, None] = dict.fromkeys(column.name for column in COLUMNS[COLUMNS.index(_FIRST_TOLD) :])
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +114,8 @@ def row_of(item: Item, splits: Sequence[tuple[str, float]]) -> Row:
         "quality": stored.quality,
         "url": stored.url,
         "stored": utc(item.stored_at),
+        **_UNTOLD,
     }
-    values |= dict.fromkeys(column.name for column in COLUMNS if column.name not in values)
     if work is not None:
         values |= {name: getattr(work, name) for name in _OF_WORK}
         values["created"], values["uploaded"] = utc(work.created), utc(work.uploaded)

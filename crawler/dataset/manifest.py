@@ -28,6 +28,8 @@ INDEX = ".index.sqlite"
 """The index has a name for a moment only."""
 FORMAT = 1
 _BUFFER = 1 << 20
+_LARGE = 1 << 17
+"""From so many bytes on data is written as it is: copying it would cost more than a write of its own."""
 
 
 class ShardFile:
@@ -37,21 +39,23 @@ class ShardFile:
         self._disk = disk
         self._part = part
         self._file = disk.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        self._buffer = bytearray()
+        self._buffer = memoryview(bytearray(_BUFFER))  # one for all its life: memory that is fresh costs page faults
+        self._held = 0
         self._digest = hashlib.sha256()
         self.size = 0
 
     def write(self, data: bytes | memoryview) -> int:
         """Append."""
-        self.size += len(data)
-        if len(data) >= _BUFFER:
+        size = len(data)
+        self.size += size
+        if self._held + size > _BUFFER or size >= _LARGE:
             self._flush()
-            self._put(data)
-        else:
-            self._buffer += data
-            if len(self._buffer) >= _BUFFER:
-                self._flush()
-        return len(data)
+            if size >= _LARGE:
+                self._put(data)
+                return size
+        self._buffer[self._held : self._held + size] = data
+        self._held += size
+        return size
 
     def publish(self, target: Path) -> str:
         """Make it durable under its final name; the SHA-256 of its bytes."""
@@ -71,14 +75,14 @@ class ShardFile:
             self._file = -1
 
     def _flush(self) -> None:
-        if self._buffer:
-            self._put(self._buffer)
-            self._buffer = bytearray()
+        if self._held:
+            self._put(self._buffer[: self._held])
+            self._held = 0
 
-    def _put(self, data: bytes | bytearray | memoryview) -> None:
+    def _put(self, data: bytes | memoryview) -> None:
         self._digest.update(data)
         with _storing(self._part):
-            self._disk.write(self._file, bytes(data) if isinstance(data, memoryview) else data)
+            self._disk.write(self._file, data)
 
 
 class _storing:

@@ -231,7 +231,7 @@ class ForgetfulDisk(Disk):
         self._done("open", dies)
         return descriptor
 
-    def write(self, descriptor: int, data: bytes | bytearray) -> None:
+    def write(self, descriptor: int, data: bytes | bytearray | memoryview) -> None:
         node, path = self._open[descriptor]
         dies = self._step("write", path)
         whole = bytes(data)

@@ -34,7 +34,9 @@ def page() -> str:
         "## Why a work is gone",
         table(("reason", "means", "what you can do"), ((f"`{name}`", *GONE[name]) for name in reasons)),
         "A `filtered` work says which rule of `[filter]` refused it; the first that does is named:",
-        table(("rule", "the work"), ((f"`{name}`", RULES[name]) for name in FilterSettings.model_fields)),
+        table(
+            ("rule", "the work"), ((f"`{name}`", RULES[name]) for name in (*FilterSettings.model_fields, "manifest"))
+        ),
         "## Why something failed",
         "A failure is of a work (it could not be described) or of one image. *In the run* says whether the same "
         "request "
