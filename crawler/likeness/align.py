@@ -28,8 +28,8 @@ LEAST = 0.12
 """Pictures that overlap by a smaller share of the smaller one are not compared."""
 LOOKS = 5
 """Places of the search that are looked at closely, and the best of them once more."""
-WEIGHTS_CLOSE = (-13.64, 3.71, 5.51, 5.18, 5.06)
-WEIGHTS = (-14.05, 2.95, 3.14, 3.10, 3.40, 3.06, 3.25, 3.39)
+WEIGHTS_CLOSE = (-13.39, 3.37, 5.73, 5.02, 5.05)
+WEIGHTS = (-13.84, 2.62, 3.26, 2.96, 3.40, 3.15, 3.17, 3.42)
 """Of a constant and a match's `grounds`, after the close look and after the closest: fitted on families of the stand-in
 (scripts/bench/match.py --fit)."""
 
