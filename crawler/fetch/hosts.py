@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 
 from crawler.events import Throttled
 from crawler.fetch.daily import Account, Daily, Turn
@@ -31,7 +32,10 @@ _NAP_S = 5.0
 _LATE_S = 0.02
 """A timer that fires this late is not held against the one who waited, or timers alone would eat up the budget."""
 _SMOOTH = 0.2
-_HOSTS_MAX = 4096
+_HOSTS_MAX = 2048
+"""A host takes 5 KB."""
+_KNOWN_MAX = 10_000
+"""Hosts that refused something, and what their limiters told last: 0.5 KB each."""
 _HOSTS_SHOWN = 100
 
 
@@ -212,7 +216,7 @@ class Hosts:
         daily: Daily | None = None,
     ) -> None:
         """`known`: what the limiters told last in earlier runs, by host; `daily`: what was spent of budgets."""
-        self._known = dict(known or {})
+        self._known = OrderedDict(known or {})
         self._daily = daily or Daily()
         self._accounts: dict[str, Account] = {}
         self._lanes = dict(lanes)
@@ -221,6 +225,7 @@ class Hosts:
         self._on_throttle = on_throttle
         self._now = now
         self._hosts: OrderedDict[str, Host] = OrderedDict()
+        self._most = _HOSTS_MAX
 
     def host(self, name: str, lane: Lane) -> Host:
         """The host of this name (see `client.host_key`)."""
@@ -309,17 +314,27 @@ class Hosts:
             again,
             round(learnt.block_s, 2),
         )
+        self._known.move_to_end(host.name)
+        if len(self._known) > _KNOWN_MAX:
+            self._forget_known(wall)
         if self._on_throttle is not None:
             self._on_throttle(told)
 
     def _forget(self) -> None:
-        if len(self._hosts) < _HOSTS_MAX:
+        if len(self._hosts) < self._most:
             return
         # Forgetting is safe: a host that comes back starts with nothing saved up, and with what it last told.
-        for name in [name for name, host in self._hosts.items() if host.idle][: _HOSTS_MAX // 2]:
+        for name in [name for name, host in self._hosts.items() if host.idle][: self._most // 2]:
             del self._hosts[name]
+        self._most = max(_HOSTS_MAX, 2 * len(self._hosts))  # or every new host would look through all that are busy
         for name in [name for name, account in self._accounts.items() if name not in self._hosts and account.idle]:
             self._accounts.pop(name).settle()
+
+    def _forget_known(self, wall: float) -> None:
+        """Let a tenth of them go, told longest ago: none with a block that is not over, nor one that is in use."""
+        spare = (n for n, told in self._known.items() if n not in self._hosts and not _seconds_left(told.until, wall))
+        for name in list(islice(spare, _KNOWN_MAX // 10)):
+            del self._known[name]
 
     def _loop_time(self) -> float:
         return asyncio.get_running_loop().time()

@@ -18,6 +18,7 @@ from yarl import URL
 
 from crawler.fetch.exchange import Exchange, Head, Request
 from crawler.fetch.memory import Room
+from crawler.fetch.rules_aside import Aside
 from crawler.fetch.where import Origin, Where
 from crawler.model import Failure, Kind, Lane
 from crawler.rules.retry import REFUSALS, kind_of_status, pause
@@ -28,7 +29,11 @@ AGENT = "crawler"
 """The name that rules for us are looked up under."""
 PARSED_BYTES = 512 * 1024
 CACHE_S = 24 * 3600.0
-_ORIGINS_MAX = 4096
+_ORIGINS_MAX = 1024
+_TEXTS_MAX = 4_000_000
+"""Characters of the texts whose rules are kept parsed: rules take some twenty times what their text does."""
+_LONG = 32_768
+"""A text as long as this takes longer to parse than the loop should stand still."""
 _ALLOWING = frozenset({Kind.NOT_FOUND, Kind.FORBIDDEN, Kind.STATUS, Kind.RANGE, Kind.REDIRECT, Kind.ADDRESS})
 """Answers that mean that there are no rules. (An address refused on the way; the origin's own is refused anyway.)"""
 
@@ -74,12 +79,13 @@ class _Asking:
 class _Origin:
     """What is known of one origin's robots.txt."""
 
-    __slots__ = ("failure", "failures", "line", "not_before", "rounds", "rules", "spelt", "until")
+    __slots__ = ("failure", "failures", "line", "not_before", "rounds", "rules", "spelt", "text", "until")
 
     def __init__(self, gate: Gate) -> None:
         self.line = Room(1, gate)
         self.rules: Protego | None = None
         self.spelt: tuple[str, ...] = ()
+        self.text = ""
         self.until = 0.0
         self.rounds = 0
         self.failure: Failure | None = None
@@ -98,6 +104,8 @@ class Robots:
         self._gate = gate
         self._obey = obey
         self._loop = asyncio.get_running_loop()
+        self._aside = Aside()
+        self._size = 0
         self._origins: OrderedDict[tuple[str, str, int | None], _Origin] = OrderedDict()
 
     def known(self, where: Where) -> bool:
@@ -122,7 +130,7 @@ class Robots:
             return None
         origin = self._origin(where.origin)
         if origin.until <= self._loop.time():
-            failure = await self._learn(origin, where.url, lane)
+            failure = await self._learn(origin, where, lane)
             if failure is not None:
                 return failure
         if origin.rules is not None and not origin.rules.can_fetch(where.text, AGENT):
@@ -132,23 +140,52 @@ class Robots:
     def _origin(self, of: Origin) -> _Origin:
         origin = self._origins.get(of.id)
         if origin is None:
-            if len(self._origins) >= _ORIGINS_MAX:
-                self._origins.popitem(last=False)
+            if len(self._origins) >= _ORIGINS_MAX or self._size > _TEXTS_MAX:
+                self._put_aside()
             origin = self._origins[of.id] = _Origin(self._gate)
         else:
             self._origins.move_to_end(of.id)
         return origin
 
-    async def _learn(self, origin: _Origin, url: URL, lane: Lane) -> Failure | None:
+    def _put_aside(self) -> None:
+        """Those used longest ago, until half of the room is free; but none that is being asked, or has to wait."""
+        now = self._loop.time()
+        for id, origin in list(self._origins.items()):
+            if 2 * len(self._origins) <= _ORIGINS_MAX and 2 * self._size <= _TEXTS_MAX:
+                break
+            if origin.line.used or origin.not_before > now:
+                continue
+            del self._origins[id]
+            self._size -= len(origin.text)
+            if origin.until > now:
+                self._aside.put(_name(id), origin.text, origin.until)
+
+    async def _know(self, origin: _Origin, text: str, until: float) -> None:
+        """The text of an origin's robots.txt, "" for none."""
+        self._size += len(text) - len(origin.text)
+        origin.text = text
+        if text:
+            rules = Protego.parse(text) if len(text) < _LONG else await asyncio.to_thread(Protego.parse, text)
+        else:
+            rules = None
+        origin.rules, origin.spelt, origin.until = rules, spelt_rules(text), until
+
+    async def _learn(self, origin: _Origin, where: Where, lane: Lane) -> Failure | None:
         loop = self._loop
         seen = origin.rounds
         await origin.line.take(1)
         try:
             if origin.rounds != seen:  # somebody asked while we waited: the answer is ours too
                 return origin.failure
+            kept = self._aside.take(_name(where.origin.id), loop.time())
+            if kept is not None:
+                await self._know(origin, *kept)
+                origin.failure = None
+                origin.rounds += 1
+                return None
             if origin.not_before > loop.time():
                 await self._gate.sleep(origin.not_before - loop.time())
-            origin.failure = await self._round(origin, url, lane)
+            origin.failure = await self._round(origin, where.url, lane)
             origin.rounds += 1
             return origin.failure
         finally:
@@ -162,13 +199,9 @@ class Robots:
             failure = None
         now = self._loop.time()
         if failure is None:
-            text = asking.text()
-            # A long one takes longer to parse than the loop should stand still.
-            parse = Protego.parse
-            origin.rules = parse(text) if len(text) < 32_768 else await asyncio.to_thread(parse, text)
-            origin.spelt = spelt_rules(text)
+            await self._know(origin, asking.text(), now + CACHE_S)
         elif failure.kind in _ALLOWING:
-            origin.rules = None
+            await self._know(origin, "", now + CACHE_S)
         else:
             if failure.kind is Kind.SERVER_ERROR:
                 origin.failures += 1
@@ -177,8 +210,11 @@ class Robots:
             # Without a status it is never taken for an answer about the file that was wanted.
             return failure if failure.kind in REFUSALS else replace(failure, detail=detail, status=None)
         origin.failures = 0
-        origin.until = now + CACHE_S
         return None
+
+
+def _name(id: tuple[str, str, int | None]) -> str:
+    return f"{id[0]}://{id[1]}:{id[2]}"
 
 
 def spelt_rules(text: str) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from crawler.rules.frozen import Frozen
 from crawler.rules.listed import listed_ids
 from crawler.rules.revision import REPLACED
 from crawler.rules.spending import Spending
-from crawler.rules.totals import Todo, Totals, keep_failure, latest, look_over
+from crawler.rules.totals import Todo, Totals, keep_failure, keep_throttled, last_throttled, latest, look_over
 from crawler.rules.unfinished import Fact, Had, Key, Lost, Moment, Seen, Unfinished
 
 T = TypeVar("T")
@@ -86,7 +86,7 @@ class State:
                     self._changed.add(bit_of(event.id))
                 self._void((event.log, event.seq), event.id)
             case Throttled():
-                self._throttled[event.host] = _later(self._throttled.get(event.host), line, event)
+                keep_throttled(self._throttled, moment, event)
             case Spent():
                 self.spending.apply(line, event)
             case Closed():
@@ -232,7 +232,7 @@ class State:
             sorted(self._digests),
             self._opened,
             self._closed,
-            dict(self._throttled),
+            last_throttled(self._throttled),
             self.spending.rows(),
             self.spending.moments(),
             dict(latest(self._failures)),
@@ -365,8 +365,8 @@ class State:
 
     @property
     def throttled(self) -> Mapping[str, Throttled]:
-        """The last word of each host's limiter."""
-        return {host: event for host, (_, event) in sorted(self._throttled.items())}
+        """The last word of each host's limiter; of very many hosts, of those that spoke last."""
+        return {host: event for host, (_, event) in sorted(last_throttled(self._throttled).items())}
 
     @property
     def failures(self) -> tuple[tuple[str, Failed], ...]:

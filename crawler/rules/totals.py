@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 
 from pyroaring import BitMap64
 
-from crawler.events import Failed
+from crawler.events import Failed, Throttled
 from crawler.model import Image, WorkId
 from crawler.rules.unfinished import Moment, Unfinished
 
 FAILURES_KEPT = 20
+THROTTLED_KEPT = 10_000
+"""Of so many hosts the last word of their limiters is known: those that changed their mind last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,27 @@ def keep_failure(failures: dict[Moment, Failed], moment: Moment, event: Failed) 
         last = latest(failures)
         failures.clear()
         failures.update(last)
+
+
+def keep_throttled(throttled: dict[str, tuple[Moment, Throttled]], moment: Moment, event: Throttled) -> None:
+    """Add what a limiter told last; of very many hosts only the last are kept.
+
+    Whatever the order: a host that is let go has THROTTLED_KEPT others later than all that it had said so far.
+    """
+    best = throttled.get(event.host)
+    if best is None or moment > best[0]:
+        throttled[event.host] = (moment, event)
+    if len(throttled) >= 2 * THROTTLED_KEPT:
+        last = last_throttled(throttled)
+        throttled.clear()
+        throttled.update(last)
+
+
+def last_throttled(throttled: Mapping[str, tuple[Moment, Throttled]]) -> dict[str, tuple[Moment, Throttled]]:
+    """The last words of the hosts that spoke last."""
+    if len(throttled) <= THROTTLED_KEPT:
+        return dict(throttled)
+    return dict(sorted(throttled.items(), key=lambda item: item[1][0])[-THROTTLED_KEPT:])
 
 
 def latest(failures: Mapping[Moment, Failed]) -> list[tuple[Moment, Failed]]:
