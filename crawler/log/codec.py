@@ -35,6 +35,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -71,12 +72,33 @@ def encode(log: str, seq: int, t: str, event: Event) -> bytes:
     else:
         fields = payload(event)
         line = {"seq": seq, "t": t, "event": fields.pop("event"), "log": log} | fields
+    return seal(line)
+
+
+def seal(line: Mapping[str, Any]) -> bytes:
+    """An object as a line with its checksum, newline included. `seq` must be its first key."""
     try:
         body = orjson.dumps(line)
     except TypeError:  # a lone surrogate, a number above 64 bits, or nesting without end: met only in site metadata
         body = orjson.dumps(storable(line))
     body = body[:-1]
     return b'%b,"crc":"%08x"}\n' % (body, crc32(body))
+
+
+def unseal(raw: bytes) -> dict[str, Any] | None:
+    """The object in an intact line (with or without its newline), None for any other bytes."""
+    if raw[-1:] == b"\n":
+        raw = raw[:-1]
+    if raw[-_TRAILER:-10] != _KEY or raw[-2:] != _END or raw[: len(_START)] != _START or b"\n" in raw:
+        return None
+    if raw[-10:-2] != b"%08x" % crc32(raw[:-_TRAILER]):
+        return None
+    try:
+        fields = orjson.loads(raw)
+        log, seq, t = fields["log"], fields["seq"], fields["t"]
+    except (KeyError, ValueError):
+        return None
+    return fields if type(seq) is int and seq >= 1 and type(log) is str and type(t) is str else None
 
 
 class Glimpse(NamedTuple):
@@ -143,18 +165,11 @@ def rescue(raw: bytes) -> list[bytes]:
 
 def decode(raw: bytes) -> Line | None:
     """The line in `raw` (with or without its newline), or None if these bytes are not exactly one intact line."""
-    if raw[-1:] == b"\n":
-        raw = raw[:-1]
-    if raw[-_TRAILER:-10] != _KEY or raw[-2:] != _END or raw[: len(_START)] != _START or b"\n" in raw:
-        return None
-    if raw[-10:-2] != b"%08x" % crc32(raw[:-_TRAILER]):
+    fields = unseal(raw)
+    if fields is None:
         return None
     try:
-        fields = orjson.loads(raw)
-        log, seq, t = fields["log"], fields["seq"], fields["t"]
         event = read_event(fields)
     except (KeyError, TypeError, ValueError):
         return None
-    if type(seq) is not int or seq < 1 or type(log) is not str or type(t) is not str:
-        return None
-    return Line(log, seq, t, event)
+    return Line(fields["log"], fields["seq"], fields["t"], event)

@@ -1,8 +1,8 @@
 """Makes thumbnails in a process of its own, with bounds on memory, time and pixels; run as a script, it is that one.
 
 What a decoder is fed came from the network: a file that crashes it, or blows up in memory, costs its own thumbnail and
-nothing else. The script imports nothing of this package. It reads a JSON line [path, edge, blur] and answers with the
-length of a JPEG as eight hexadecimal digits, then the JPEG; length 0: no thumbnail of that.
+nothing else. The script imports nothing of this package. It reads a JSON line [path, edge, blur, whole] and answers
+with the length of a JPEG as eight hexadecimal digits, then the JPEG; length 0: no thumbnail of that.
 """
 
 from __future__ import annotations
@@ -40,9 +40,10 @@ class Thumbs:
         self._worker: subprocess.Popen[bytes] | None = None
         self._stopped = False
 
-    def make(self, path: str, edge: int, *, blur: bool = False) -> bytes | None:
+    def make(self, path: str, edge: int, *, blur: bool = False, whole: bool = False) -> bytes | None:
         """A square JPEG of `edge` pixels of the picture at `path` (of a zip: its first), or None where there is none.
 
+        `whole`: not a square cut out of it but all of it, made to fit into that square.
         Blocks for at most the time limit. Raises OSError when no process can be started.
         """
         worker = self._worker = self._worker or self._start()
@@ -51,7 +52,7 @@ class Thumbs:
             return None
         assert worker.stdin is not None
         try:
-            worker.stdin.write(os.fsencode(json.dumps([path, edge, blur])) + b"\n")
+            worker.stdin.write(os.fsencode(json.dumps([path, edge, blur, whole])) + b"\n")
             worker.stdin.flush()
             end = time.monotonic() + self._timeout_s
             size = int(self._read(worker, 8, end), 16)
@@ -105,30 +106,34 @@ class Thumbs:
         )
 
 
-def thumbnail(path: str, edge: int, blur: bool) -> bytes:
+def thumbnail(path: str, edge: int, blur: bool, whole: bool) -> bytes:
     """The JPEG, made in this process. Raises whatever decoders raise."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as pack:
             first = min(pack.infolist(), key=lambda entry: entry.filename)
             if first.file_size > FRAME_BYTES:
                 raise ValueError("the first frame is too large")
-            return _small(io.BytesIO(pack.read(first)), edge, blur)
-    return _small(path, edge, blur)
+            return _small(io.BytesIO(pack.read(first)), edge, blur, whole)
+    return _small(path, edge, blur, whole)
 
 
-def _small(source: str | io.BytesIO, edge: int, blur: bool) -> bytes:
+def _small(source: str | io.BytesIO, edge: int, blur: bool, whole: bool) -> bytes:
     from PIL import Image, ImageFilter, ImageOps
 
     Image.MAX_IMAGE_PIXELS = None  # the bound is ours, and differs by format
     with Image.open(source) as image:
-        image.draft("RGB", (2 * edge, 2 * edge))
+        image.draft("RGB", (edge, edge) if whole else (2 * edge, 2 * edge))
         if image.width * image.height > MOST_PIXELS:
             raise ValueError("too many pixels")
-        small = ImageOps.fit(_flat(image), (edge, edge), Image.Resampling.BILINEAR, centering=(0.5, 0.3))
+        if whole:
+            small = _flat(image)
+            small.thumbnail((edge, edge), Image.Resampling.LANCZOS, reducing_gap=2.0)
+        else:
+            small = ImageOps.fit(_flat(image), (edge, edge), Image.Resampling.BILINEAR, centering=(0.5, 0.3))
     if blur:
         small = small.filter(ImageFilter.GaussianBlur(edge / 14))
     out = io.BytesIO()
-    small.save(out, "JPEG", quality=72)
+    small.save(out, "JPEG", quality=88 if whole else 72)
     return out.getvalue()
 
 
@@ -152,9 +157,9 @@ def main() -> None:
         os.nice(10)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for line in sys.stdin.buffer:
-        path, edge, blur = json.loads(line)
+        path, edge, blur, whole = json.loads(line)
         try:
-            made = thumbnail(path, edge, blur)
+            made = thumbnail(path, edge, blur, whole)
         except Exception:  # noqa: BLE001 - decoders raise whatever their formats taught them: no thumbnail, then
             made = b""
         sys.stdout.buffer.write(b"%08x" % len(made) + made)

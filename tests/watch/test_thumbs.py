@@ -41,6 +41,13 @@ def test_every_format_has_a_thumbnail(thumbs: Thumbs, tmp_path: Path, name: str)
     assert opened(thumbs.make(str(tmp_path / name), 64)).size == (64, 64)
 
 
+def test_a_whole_picture_keeps_its_shape(thumbs: Thumbs, tmp_path: Path) -> None:
+    """Nothing is cut off, the longer side fits, and what is small enough is not blown up."""
+    halves(400, 300).save(tmp_path / "a.png")
+    assert opened(thumbs.make(str(tmp_path / "a.png"), 200, whole=True)).size == (200, 150)
+    assert opened(thumbs.make(str(tmp_path / "a.png"), 900, whole=True)).size == (400, 300)
+
+
 def test_transparency_is_shown_on_grey(thumbs: Thumbs, tmp_path: Path) -> None:
     """What shows through is neither black nor noise."""
     Image.new("RGBA", (50, 50), (255, 0, 0, 0)).save(tmp_path / "a.png")
