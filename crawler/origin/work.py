@@ -47,7 +47,8 @@ class Mix:
 
     `r18`, `r18g` and `sanity` exclude each other, as do `ugoira` and `multi`, and as do the oddities from `broken` on.
     `lost` (original and every rendition broken for good) is 0: a crawler cannot get such a work whole.
-    `scale` multiplies the sides of all pictures: small ones are painted fast.
+    `scale` multiplies the sides of all pictures: small ones are painted fast. `edited_h` hours after they were first
+    uploaded all works were uploaded anew: that is their date, and the one in the URLs of their files.
     """
 
     dead: float = 0.12
@@ -68,6 +69,7 @@ class Mix:
     mixed: float = 0.02
     lost: float = 0.0
     scale: float = 1.0
+    edited_h: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ def make_work(seed: int, mix: Mix, id: int) -> OriginWork:
         bookmarks=bookmarks,
         user_id=_spare(dice, user_of(seed, id)),
         tags=_tags(dice, x_restrict, ugoira, bookmarks),
-        uploaded=_spare(dice, moment_of(id)),
+        uploaded=_spare(dice, moment_of(id)) + timedelta(hours=mix.edited_h),
         digest=dice.hex(32) if oddity == "hashed" else "",
         placeholder=dice.pick(PLACEHOLDERS) if oddity == "placeholder" else "",
         oddity=oddity,

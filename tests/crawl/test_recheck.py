@@ -1,7 +1,7 @@
 """Asking again: a world that was edited behind the crawler's back, and what `--recheck` makes of it.
 
-An edit is played by two stand-ins of different seeds: to the same ids they give works that appear, vanish, are hidden,
-change their pages and dates.
+An edit is played by two stand-ins of different seeds, the second a day later: to the same ids they give works that
+appear, vanish, are hidden, change their pages and dates.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Any]
     ca = tmp_path_factory.mktemp("ca")
     with (
         origin_thread(seed=7, profile="none", ca_dir=ca / "1", mix=FEW_DEAD) as first,
-        origin_thread(seed=8, profile="none", ca_dir=ca / "2", mix=FEW_DEAD) as second,
+        origin_thread(seed=8, profile="none", ca_dir=ca / "2", mix=replace(FEW_DEAD, edited_h=24)) as second,
     ):
         yield first, second
 
