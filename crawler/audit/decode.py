@@ -7,11 +7,8 @@ that file is known by it. The script imports nothing of this package and speaks 
 from __future__ import annotations
 
 import json
-import os
 import resource
-import select
 import signal
-import subprocess
 import sys
 import zipfile
 from contextlib import suppress
@@ -28,53 +25,29 @@ class Decoder:
     """One worker process, started when first needed and again after it died. Not for use by two threads at once."""
 
     def __init__(self, memory_bytes: int = MEMORY_BYTES, timeout_s: float = TIMEOUT_S) -> None:
-        self._memory_bytes = memory_bytes
+        from crawler.worker import Worker  # not above: as a script, this imports nothing of the package
+
         self._timeout_s = timeout_s
-        self._worker: subprocess.Popen[bytes] | None = None
+        self._worker = Worker(__file__, str(memory_bytes))
 
     def check(self, path: str) -> Verdict:
         """Whether the file at `path` decodes, every frame of it; `undecided` where this machine cannot tell."""
-        worker = self._worker = self._worker or self._start()
-        assert worker.stdin is not None
-        assert worker.stdout is not None
+        worker = self._worker
         try:
-            worker.stdin.write(os.fsencode(json.dumps(path)) + b"\n")
-            worker.stdin.flush()
-            if not select.select([worker.stdout], [], [], self._timeout_s)[0]:
-                self.close()
-                return "undecided", f"decoding took longer than {self._timeout_s:g} s"
-            reply = worker.stdout.readline()
+            kind, why = json.loads(worker.line(worker.ask(path, self._timeout_s)))
+        except TimeoutError:
+            worker.close()
+            return "undecided", f"decoding took longer than {self._timeout_s:g} s"
         except BrokenPipeError:
-            reply = b""
-        if reply:
-            kind, why = json.loads(reply)
-            return kind, why
-        code = worker.wait()
-        self.close()
-        if code == -signal.SIGKILL:
-            return "undecided", "the decoder was killed, as happens when the machine runs out of memory"
-        return "broken", f"it crashes the decoder (exit {code})"
+            code = worker.close(ended=True)
+            if code == -signal.SIGKILL:
+                return "undecided", "the decoder was killed, as happens when the machine runs out of memory"
+            return "broken", f"it crashes the decoder (exit {code})"
+        return kind, why
 
     def close(self) -> None:
         """End the worker."""
-        worker, self._worker = self._worker, None
-        if worker is None:
-            return
-        worker.kill()
-        worker.wait()
-        for stream in (worker.stdin, worker.stdout):
-            if stream is not None:
-                try:
-                    stream.close()
-                except BrokenPipeError:
-                    continue
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        # -P: neither the caller's folder nor this one may lend the worker a module.
-        command = [sys.executable, "-P", __file__, str(self._memory_bytes)]
-        return subprocess.Popen(  # noqa: S603 - our own interpreter and file
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
+        self._worker.close()
 
 
 def decode(path: str) -> Verdict:

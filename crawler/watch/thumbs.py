@@ -11,11 +11,8 @@ import io
 import json
 import os
 import resource
-import select
 import signal
-import subprocess
 import sys
-import time
 import zipfile
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -35,9 +32,10 @@ class Thumbs:
     """One worker process, started when first needed and again after it died. Not for use by two threads at once."""
 
     def __init__(self, timeout_s: float = TIMEOUT_S, memory_bytes: int = MEMORY_BYTES) -> None:
+        from crawler.worker import Worker  # not above: as a script, this imports nothing of the package
+
         self._timeout_s = timeout_s
-        self._memory_bytes = memory_bytes
-        self._worker: subprocess.Popen[bytes] | None = None
+        self._worker = Worker(__file__, str(memory_bytes))
         self._stopped = False
 
     def make(self, path: str, edge: int, *, blur: bool = False, whole: bool = False) -> bytes | None:
@@ -46,64 +44,27 @@ class Thumbs:
         `whole`: not a square cut out of it but all of it, made to fit into that square.
         Blocks for at most the time limit. Raises OSError when no process can be started.
         """
-        worker = self._worker = self._worker or self._start()
+        worker = self._worker
         if self._stopped:
-            self.close()
+            worker.close()
             return None
-        assert worker.stdin is not None
         try:
-            worker.stdin.write(os.fsencode(json.dumps([path, edge, blur, whole])) + b"\n")
-            worker.stdin.flush()
-            end = time.monotonic() + self._timeout_s
-            size = int(self._read(worker, 8, end), 16)
-            return self._read(worker, size, end) or None
-        except (BrokenPipeError, ValueError, TimeoutError):
-            self.close()
-            return None
-
-    def _read(self, worker: subprocess.Popen[bytes], n: int, end: float) -> bytes:
-        """Exactly `n` bytes of the answer. Raises TimeoutError, BrokenPipeError."""
-        assert worker.stdout is not None
-        out = b""
-        while len(out) < n:
-            if not select.select([worker.stdout], [], [], max(0.0, end - time.monotonic()))[0]:
-                raise TimeoutError
-            more = os.read(worker.stdout.fileno(), n - len(out))
-            if not more:
+            end = worker.ask([path, edge, blur, whole], self._timeout_s)
+            if self._stopped:  # while it was being started
                 raise BrokenPipeError
-            out += more
-        return out
+            return worker.read(int(worker.read(8, end), 16), end) or None
+        except (BrokenPipeError, ValueError, TimeoutError):
+            worker.close()
+            return None
 
     def stop(self) -> None:
         """End the worker for good, from another thread: who waits for a thumbnail gets none."""
         self._stopped = True
-        worker = self._worker
-        if worker is not None:
-            worker.kill()
+        self._worker.kill()
 
     def close(self) -> None:
         """End the worker and wait for its end."""
-        worker, self._worker = self._worker, None
-        if worker is None:
-            return
-        worker.kill()
-        worker.wait()
-        for stream in (worker.stdin, worker.stdout):
-            if stream is not None:
-                with suppress(BrokenPipeError):
-                    stream.close()
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        # -P: neither the caller's folder nor this one may lend the worker a module. A session of its own: Ctrl-C is
-        # for the run, which ends its worker itself.
-        command = [sys.executable, "-P", __file__, str(self._memory_bytes)]
-        return subprocess.Popen(  # noqa: S603 - our own interpreter and file
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        self._worker.close()
 
 
 def thumbnail(path: str, edge: int, blur: bool, whole: bool) -> bytes:

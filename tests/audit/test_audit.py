@@ -348,7 +348,7 @@ def test_a_decoder_is_bounded_and_survives(tmp_path: Path) -> None:
         assert decoder.check(str(big))[0] == "undecided"
         assert decoder.check(str(small)) == ("fine", "")
         assert hasty.check(str(small))[0] == "undecided"
-        worker = decoder._worker
+        worker = decoder._worker.process
         assert worker is not None
         worker.kill()
         worker.wait()

@@ -96,7 +96,7 @@ def test_a_worker_that_died_is_replaced(thumbs: Thumbs, tmp_path: Path) -> None:
     """A file that kills the decoder costs one thumbnail."""
     halves().save(tmp_path / "a.png")
     assert thumbs.make(str(tmp_path / "a.png"), 64)
-    worker = thumbs._worker
+    worker = thumbs._worker.process
     assert worker is not None
     os.kill(worker.pid, signal.SIGKILL)
     worker.wait()
@@ -111,7 +111,7 @@ def test_a_decoder_that_hangs_is_given_up(tmp_path: Path) -> None:
     assert thumbs.make(str(tmp_path / "a.png"), 64) is None
     thumbs.stop()
     assert thumbs.make(str(tmp_path / "a.png"), 64) is None
-    assert thumbs._worker is None
+    assert thumbs._worker.process is None
 
 
 def test_the_same_picture_comes_out_twice(thumbs: Thumbs, tmp_path: Path) -> None:
