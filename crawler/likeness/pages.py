@@ -20,9 +20,9 @@ ODDS, TONES, PAINT, SEEN, FILLS, SKETCH_PAINT, SKETCH_TONES, LATER, SKETCH_LATER
     *(0.84, 8.1, 2.2, 4.4, 3.9),
     *(-7.0, -4.1, -1.0, -0.75),
 )
-"""What counts in the choice among the pages of two works: the score's log odds; the colouring's tones, and whether it is
-painted at all; `seen` and `fills`; against it, the sketch's paint and tones, and each page that comes before (of at most
-LATEST). Fitted on families of the stand-in."""
+"""What counts in the choice among the pages of two works: the score's log odds; the colouring's tones, and whether it
+is painted at all; `seen` and `fills`; against it, the sketch's paint and tones, and each page that comes before (LATEST
+at most). Fitted on families of the stand-in."""
 LATEST = 3
 
 

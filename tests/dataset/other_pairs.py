@@ -129,12 +129,13 @@ class Canvas:
     def limb(self, a: tuple[float, float], b: tuple[float, float], wide: float, rng: Rng, sag: float = 0.1) -> None:
         """A thick bent stroke."""
         mid = ((a[0] + b[0]) / 2 + sag * rng.normal() * 0.6, (a[1] + b[1]) / 2 + sag * rng.normal() * 0.6)
-        near = np.full(self.x.shape, 9.0, np.float32)
-        for t in np.linspace(0, 1, 16):
-            px = (1 - t) ** 2 * a[0] + 2 * t * (1 - t) * mid[0] + t * t * b[0]
-            py = (1 - t) ** 2 * a[1] + 2 * t * (1 - t) * mid[1] + t * t * b[1]
-            near = np.minimum(near, np.hypot(self.x - px, self.y - py) / (wide * (1.1 - 0.5 * t)))
-        self.stamp(near < 1)
+        inside = np.zeros(self.x.shape, bool)
+        for n in range(16):
+            t = n / 15
+            px = float((1 - t) ** 2 * a[0] + 2 * t * (1 - t) * mid[0] + t * t * b[0])
+            py = float((1 - t) ** 2 * a[1] + 2 * t * (1 - t) * mid[1] + t * t * b[1])
+            inside |= (self.x - px) ** 2 + (self.y - py) ** 2 < (wide * (1.1 - 0.5 * t)) ** 2
+        self.stamp(inside)
 
     def slab(self, x: float, y: float, a: float, b: float, turn: float, power: float = 5) -> None:
         """A box with rounded corners."""
