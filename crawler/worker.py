@@ -1,4 +1,4 @@
-"""A script of ours in a process of its own, asked one thing after another: what crashes it or eats its memory, is it."""
+"""A script of ours in a process of its own, asked one thing after another: what crashes it or eats its memory is it."""
 
 from __future__ import annotations
 
