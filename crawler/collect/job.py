@@ -37,7 +37,7 @@ from crawler.rules.settings import RetrySettings
 from crawler.sites.pixiv import Pixiv
 from crawler.sites.pixiv_listing import JAPAN
 from crawler.stop import DaySpent, Draining, Gate, Stop, StorageFailed
-from crawler.words import plural
+from crawler.words import plural, seconds_of
 
 Pull = Callable[[], Collection]
 Attendant = Callable[[Pull, asyncio.Event], Awaitable[None]]
@@ -130,7 +130,7 @@ class Collect:
     def picture(self) -> Collection:
         """Collecting at this moment, half a second old at most."""
         now = asyncio.get_running_loop().time()
-        if self._picture is None or now >= self._picture[0] or self._phase == "done":
+        if self._picture is None or now >= self._picture[0] or self._phase in ("closing", "done"):
             began = time.perf_counter()
             made = self._draw(now)
             # Counting very many lists takes a while: it may have one percent of the loop.
@@ -141,6 +141,7 @@ class Collect:
         book, door, tools = self._book, self._door, self._tools
         passes = [one for query in self._queries if (one := book.passes.get(query)) is not None]
         left = left_of(book, self._queries)
+        waits = [(seconds_of(one.until) or 0.0) - utc() for one in book.open_passes() if one.until]
         return Collection(
             t=utc(),
             elapsed_s=now - self._began if self._began else 0.0,
@@ -159,6 +160,7 @@ class Collect:
             requests=door.requests if door else 0,
             retries=door.retries if door else 0,
             left=left,
+            wait_s=max(0.0, *waits, 0.0) if tools and tools.waiting else 0.0,
             hosts=door.hosts() if door else (),
             notes=tuple(note_of(*told) for told in self._said),
             directory=str(self._root),

@@ -66,7 +66,8 @@ class Collection:
     """Collecting at one moment. `t` UTC seconds; `elapsed_s` of this run; `phase`: reading log, collecting, draining,
     closing, done. Lists: `over` of `lists` (of these `missed` for good), `open` in flight, `waiting` to be asked again.
 
-    `ids` over all runs, `new_ids` by this one, `doubles` named by more lists than one; `pages` read by this run.
+    `ids` over all runs, `new_ids` by this one, `doubles` named by more lists than one; `pages` read by this run;
+    `wait_s` until the last list that waits is asked for again.
     """
 
     t: float
@@ -86,6 +87,7 @@ class Collection:
     requests: int
     retries: int
     left: Left
+    wait_s: float = 0.0
     hosts: tuple[HostState, ...] = ()
     notes: tuple[Note, ...] = ()
     directory: str = ""
@@ -103,4 +105,5 @@ def time_left(now: Collection) -> Range | None:
     spread = 1.5 if now.left.unknown * 2 > now.left.lists else 1.0
     blocked_s = max((host.blocked_s for host in now.hosts), default=0.0)
     low = now.left.likely * each_s / (1 + error) / spread
-    return (low + blocked_s, now.left.likely * each_s / (1 - error) * spread + blocked_s)
+    high = now.left.likely * each_s / (1 - error) * spread
+    return (max(low + blocked_s, now.wait_s), max(high + blocked_s, now.wait_s + each_s))

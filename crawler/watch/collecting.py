@@ -170,6 +170,8 @@ def frame(now: Collection, width: int) -> list[Text]:
 
 
 def _in_flight(now: Collection) -> Text:
+    if not now.open:
+        return Text(limit(now), STRONG)
     waiting = f", {count(now.waiting)} waiting to be asked again" if now.waiting else ""
     return Text(limit(now), STRONG).append(f"   {plural(now.open, 'list')} in flight{waiting}", FAINT)
 
@@ -223,10 +225,10 @@ def _end(now: Collection, code: int, reason: str, config: str) -> Iterator[Text]
         yield row("short", f"{plural(now.short, 'work')}", ", on no page that the site shows")
     yield row("pages", count(now.pages), f", {plural(now.requests, 'request')}, {count(now.retries)} of them repeats")
     yield row("time", duration(now.elapsed_s))
+    yield row("file", clean(f"{now.directory}/ids.txt"))
     yield Text()
-    file = shlex.quote(clean(f"{now.directory}/ids.txt"))
     quoted = shlex.quote(config)
     if code in (4, 6, 7, 130, 143):
         yield row("next", f"crawler collect {quoted}", "  goes on")
     else:
-        yield row("next", f"crawler run {quoted}", f"  fetches what is in {file}")
+        yield row("next", f"crawler run {quoted}", "  fetches them")
