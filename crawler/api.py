@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 from types import TracebackType
 
 from crawler import session as sessions
@@ -46,7 +45,7 @@ def crawl(
         secret = ""
     if wrong:
         raise ConfigError(wrong)
-    status = Path(settings.output.dir) / "status.json"
+    status = settings.output.home / "status.json"
 
     async def keep(pull: Pull, done: asyncio.Event) -> None:
         await keep_status(status, pull, done)

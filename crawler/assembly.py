@@ -19,11 +19,14 @@ from crawler.failpoints import VARIABLE, FailingDisk
 from crawler.model import Absent, Description, Page, Work, WorkId
 from crawler.rules.filter import refusal
 from crawler.settings import Settings
+from crawler.sinks.place import FolderPlace
+from crawler.sinks.sink import Place
 from crawler.sites.chosen import Chosen
 from crawler.sites.pixiv import Pixiv
 from crawler.sites.site import Site
 from crawler.sites.urls import Urls
 from crawler.sources.source import Census, Item, Source, open_source
+from crawler.stop import StorageFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,23 @@ def build_run(settings: Settings, session: str, wishes: Wishes | None = None) ->
         recheck=wishes.recheck,
         waits=wishes.waits,
     )
-    return Run(rooms, site, source, describe_url, wishes.counted, wishes.disk or build_disk(settings))
+    disk = wishes.disk or build_disk(settings)
+    return Run(rooms, site, source, describe_url, wishes.counted, (build_place(settings, disk), disk))
+
+
+def build_place(settings: Settings, disk: Disk) -> Place:
+    """The folder or the object store that output.dir names. Raises ConfigError."""
+    output = settings.output
+    if not output.remote:
+        return FolderPlace(output.home, disk)
+    from crawler.sinks.bucket import ObjectPlace  # with a library of an extra
+    from crawler.store.objects import Objects
+
+    try:
+        objects = Objects.at(output.remote)
+    except StorageFailed as error:
+        raise ConfigError([f"output.dir: {error}"]) from None
+    return ObjectPlace(objects, output.home, output.publish_s)
 
 
 def build_site(settings: Settings, session: str) -> tuple[Site, Callable[[Item], Description | None]]:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from crawler.collect.idfile import NAME as IDS
 from crawler.collect.settings import CollectSettings
-from crawler.coming import refusals
 from crawler.settings import Settings
+from crawler.store.address import is_address, missing_extra, problem
 
 Complaint = tuple[str, str]
 """A key (with its entry, for tables) and what is wrong with it."""
@@ -17,7 +17,6 @@ Complaint = tuple[str, str]
 
 def complaints(settings: Settings, *, source_needed: bool) -> Iterator[Complaint]:
     """All that is wrong with settings whose every value may stand by itself. Touches the disk, never the network."""
-    yield from refusals(settings).items()
     yield from _source(settings, source_needed)
     yield from _output(settings.output.dir)
     yield from _ca_file(settings.network.ca_file)
@@ -70,7 +69,10 @@ def _manifest(settings: Settings) -> Iterator[Complaint]:
 def _output(path: str) -> Iterator[Complaint]:
     if not path:
         yield "output.dir", "must name a folder"
-    elif not path.startswith("s3://") and os.path.exists(path) and not os.path.isdir(path):
+    elif is_address(path):
+        if wrong := problem(path) or missing_extra():
+            yield "output.dir", wrong
+    elif os.path.exists(path) and not os.path.isdir(path):
         yield "output.dir", f"is not a folder: {path}"
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from crawler.settings import Settings
-
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -25,11 +23,3 @@ def judge(name: str, value: Any) -> Verdict | None:
             else Verdict(True, "not available in this version: leave it at 1")
         )
     return None
-
-
-def refusals(settings: Settings) -> dict[str, str]:
-    """Complaints by key about settings that parse but are not obeyed by this version."""
-    wrong: dict[str, str] = {}
-    if settings.output.dir.startswith("s3://"):
-        wrong["output.dir"] = "object stores are not available in this version: name a folder"
-    return wrong

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crawler.api import Crawl
@@ -38,7 +37,7 @@ def open_page(loaded: Loaded, talk: Talk) -> Page:
     from crawler.watch.page import Page  # with a web server: only who wants a page waits for it
     from crawler.watch.web import listen
 
-    ui, folder = loaded.settings.ui, Path(loaded.settings.output.dir)
+    ui, folder = loaded.settings.ui, loaded.settings.output.home
     try:
         door = listen(ui.page_host, ui.page_port, folder)
     except OSError as error:

@@ -69,7 +69,7 @@ def _faults(error: ConfigError) -> Iterator[Finding]:
 def _machine(settings: Settings) -> Iterator[Finding]:
     """What does not depend on a list or a folder."""
     yield _files(settings)
-    yield _clock(Path(settings.output.dir))
+    yield _clock(settings.output.home)
     yield _tls(settings)
 
 
@@ -114,7 +114,7 @@ def _session(loaded: Loaded) -> Iterator[Finding]:
 
 def _folder(settings: Settings) -> Iterator[Finding]:
     """Whether output.dir can be written to and synced, with room for bytes and names; leaves nothing behind."""
-    home = Path(settings.output.dir)
+    home = settings.output.home
     while not home.exists() and home != home.parent:
         home = home.parent
     try:

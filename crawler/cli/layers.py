@@ -13,8 +13,17 @@ from typing import Any, Literal, cast
 from crawler import coming
 from crawler.cli.keys import ENVIRONMENT_PREFIX, SESSION, SESSION_VARIABLE, Key, keys, nearest, nearest_key, sections
 from crawler.cli.toml import lines_of
+from crawler.store.address import is_address
 
-FILES = ("source.path", "output.dir", "site.session_file", "network.ca_file", "collect.path", "collect.out")
+FILES = (
+    "source.path",
+    "output.dir",
+    "output.work_dir",
+    "site.session_file",
+    "network.ca_file",
+    "collect.path",
+    "collect.out",
+)
 """Keys that name files: relative to the config file's folder in a file, to the working folder elsewhere."""
 OTHER_VARIABLES = ("CRAWLER_DEBUG", "CRAWLER_FAILPOINT")
 """Variables of ours that are no settings: traces for bug reports, and planned deaths for tests."""
@@ -105,7 +114,7 @@ def _frozen(value: Any) -> Any:
 def _absolute(path: Any, base: str) -> Any:
     if isinstance(path, tuple):
         return tuple(_absolute(part, base) for part in cast("tuple[str, ...]", path))
-    if path in ("", "-") or str(path).startswith("s3://"):
+    if path in ("", "-") or is_address(str(path)):
         return str(path)
     return os.path.abspath(os.path.join(base, os.path.expanduser(path)))
 

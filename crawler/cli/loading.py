@@ -20,6 +20,7 @@ from crawler.cli.keys import keys, nearest_key
 from crawler.cli.layers import Layer, Origin, Problem, from_environment, from_file, from_flags
 from crawler.collect.idfile import NAME as IDS
 from crawler.settings import Settings
+from crawler.store.address import is_address, problem, work_folder
 
 __all__ = ["ConfigError", "Loaded", "Origin", "load", "settings_from", "unbounded_session"]
 
@@ -60,6 +61,8 @@ def load(
         if origin[folder].kind == "default":
             # As if the default stood in the file: writing a default down changes nothing.
             values[folder] = os.path.join(home, values[folder])
+    if not values["output.work_dir"] and is_address(values["output.dir"]) and problem(values["output.dir"]) is None:
+        values["output.work_dir"] = os.path.join(home, work_folder(values["output.dir"]))
     if origin["source.path"].kind == "default" and (values["collect.path"] or values["collect.tags"]):
         values["source.path"] = os.path.join(values["collect.out"], IDS)
         origin["source.path"] = Origin("default", "collect.out")

@@ -92,7 +92,7 @@ def make(loaded: Loaded, asked: int = 0) -> Plan:
     Asks the site for nothing, or for `asked` works spread over what is left. Raises SessionRefused and Blocked then.
     """
     settings = loaded.settings
-    output = Path(settings.output.dir)
+    output = settings.output.home
     with tempfile.TemporaryDirectory(prefix="crawler-plan-") as spool:
         source = open_source(settings.source, Path(spool))
         census = asyncio.run(source.count())

@@ -66,7 +66,7 @@ def would_ask_again(loaded: Loaded, recheck: Recheck) -> int:
     from crawler.log.reader import replay
     from crawler.sources.source import open_source
 
-    log = Path(loaded.settings.output.dir) / LOG
+    log = loaded.settings.output.home / LOG
     if not log.exists():
         return 0
     with tempfile.TemporaryDirectory(prefix="crawler-plan-") as spool:

@@ -66,7 +66,8 @@ def execute(
         if remark:
             talk.warn(f"warning: {remark}")
     ui = loaded.settings.ui
-    directory = Path(loaded.settings.output.dir)
+    directory = loaded.settings.output.home
+    where = loaded.settings.output.remote or directory
 
     async def screen(pull: Pull, done: asyncio.Event) -> None:
         await watch(ui.progress, pull, done)
@@ -88,7 +89,7 @@ def execute(
     if outcome.reason != "source" and not talk.quiet:
         from crawler.watch.summary import print_summary
 
-        print_summary(outcome.snapshot, outcome.code, outcome.reason, directory, config)
+        print_summary(outcome.snapshot, outcome.code, outcome.reason, where, config)
     if loaded.settings.source.kind == "manifest" and outcome.reason == "finished":
         from crawler.cli.against import after_run
 

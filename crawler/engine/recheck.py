@@ -16,7 +16,6 @@ from typing import Literal, TypeVar
 
 from pyroaring import BitMap64
 
-from crawler.disk import Disk
 from crawler.engine.past import Past
 from crawler.engine.url_again import fetch_url_again
 from crawler.engine.work import Misses, Tools, ask, fetch_all, note_miss
@@ -26,7 +25,7 @@ from crawler.log.writer import Log
 from crawler.model import Description, Failure, Image, WorkId, bit_of
 from crawler.rules.replay import State
 from crawler.rules.revision import revise, same_image, supersede
-from crawler.sinks.replaced import Pending, Replaced
+from crawler.sinks.sink import Pending, Replacing
 from crawler.stop import Blocked, Draining, StorageFailed
 
 Which = Literal["gone", "restricted", "failed", "all"]
@@ -57,11 +56,11 @@ def choose(recheck: Recheck, state: State, log: Path, listed: BitMap64, now: flo
 class Again:
     """What a run knows of the past of works. Made for an open log; `prepare` comes first, `close` last."""
 
-    def __init__(self, log: Log, path: Path, disk: Disk) -> None:
+    def __init__(self, log: Log, path: Path, replaced: Replacing) -> None:
         self.chosen = BitMap64()
         self.log = log
         self._path = path
-        self._replaced = Replaced(path.parent, disk)
+        self._replaced = replaced
         self._past: Past | None = None
         self._unfinished: Past | None = None
         self._one_at_a_time = asyncio.Lock()

@@ -33,9 +33,8 @@ from crawler.rules.listed import listed_events
 from crawler.rules.replay import State
 from crawler.rules.settings import RetrySettings
 from crawler.rules.totals import Todo
-from crawler.sinks.folder import Folder
 from crawler.sinks.settings import OutputSettings
-from crawler.sinks.sink import Sink
+from crawler.sinks.sink import Place, Sink
 from crawler.sites.site import Site
 from crawler.sources.lines import SourceError
 from crawler.sources.source import Census, Item, Source
@@ -71,8 +70,9 @@ class Rooms:
 class Run:
     """One run of a crawl into one folder.
 
-    `describe_url` turns an item of site `urls` into its description; `counted` is told of the counting pass and how
-    many of its ids the log does not know, before the first request.
+    `where`: the place of the data set, and the disk on which its log is written. `describe_url` turns an item of site
+    `urls` into its description; `counted` is told of the counting pass and how many of its ids the log does not know,
+    before the first request.
     """
 
     def __init__(
@@ -82,15 +82,15 @@ class Run:
         source: Callable[[Path], Awaitable[Source]],
         describe_url: Callable[[Item], Description | None],
         counted: Callable[[Census, int], None],
-        disk: Disk | None = None,
+        where: tuple[Place, Disk],
     ) -> None:
         self._rooms = rooms
         self._site = site
         self._open_source = source
         self._describe_url = describe_url
         self._counted = counted
-        self._root = Path(rooms.output.dir)
-        self._disk = disk or Disk(sync=rooms.output.durability == "fsync")
+        self._place, self._disk = where
+        self._root = self._place.root
         self._gate = Gate()
         self._hire_more: Callable[[], None] = lambda: None
         self._books = Books(self._root)
@@ -151,6 +151,15 @@ class Run:
         books = self._books
         books.began = asyncio.get_running_loop().time()
         books.phase = "replaying"
+        try:
+            return await self._go(await self._place.take(), attendants)
+        finally:
+            books.phase = "done"
+            self._threads.shutdown(wait=False)
+            await self._place.leave()
+
+    async def _go(self, said: Sequence[str], attendants: Sequence[Attendant]) -> Outcome:
+        books = self._books
         log = books.log = await Log.open(self._root, self._rooms.log, self._disk)
         if self._follower is not None:
             log.committed = self._follower.add
@@ -162,7 +171,7 @@ class Run:
                 self._counted(census, 0)
                 return books.end(2, "source", "")
             await self._note_opening(log, census)
-            again = Again(log, self._root / LOG, self._disk)
+            again = Again(log, self._root / LOG, self._place.replacing())
             try:
                 await again.prepare(self._rooms.recheck, census.bitmap)
                 books.coming = await asyncio.to_thread(coming, log.state, census.bitmap, again.chosen)
@@ -175,12 +184,11 @@ class Run:
             try:
                 log.note(closing)
                 await log.commit()
+                await self._place.finish()
             except StorageFailed as error:
                 outcome = replace(outcome, code=error.code, reason=error.reason, text=text or str(error))
-            return replace(outcome, warnings=tuple(log.warnings))
+            return replace(outcome, warnings=(*said, *log.warnings))
         finally:
-            books.phase = "done"
-            self._threads.shutdown(wait=False)
             await log.close()
 
     async def _note_opening(self, log: Log, census: Census) -> None:
@@ -196,7 +204,7 @@ class Run:
     async def _crawl_all(self, source: Source, again: Again, attendants: Sequence[Attendant]) -> tuple[int, str, str]:
         done = asyncio.Event()
         books, log = self._books, again.log
-        sink = Folder(self._root, self._disk, self._threads)
+        sink = self._place.sink(self._threads)
         door = Door(
             self._rooms.network,
             lanes_of(self._rooms.limits),
@@ -222,7 +230,7 @@ class Run:
                     counters=books.counters,
                     rotten=again.rotten,
                 )
-                chores = (log.run(), self._deadline(), self._watch_room(sink))
+                chores = (log.run(), self._deadline(), self._watch_room(sink), self._place.tend())
                 helpers = [group.create_task(chore) for chore in chores]
                 watchers = [group.create_task(attend(attendant, self.snapshot, done)) for attendant in attendants]
                 books.phase = "crawling"
@@ -243,7 +251,7 @@ class Run:
                     await watcher
         except* StorageFailed as failures:
             first = first_of(failures)
-            books.stopped = (StorageFailed.code, StorageFailed.reason, str(first))
+            books.stopped = (first.code, first.reason, str(first))
             done.set()
         return books.stopped or (*books.verdict(), "")
 
@@ -303,7 +311,7 @@ class Run:
         task.add_done_callback(self._images.discard)
         return task
 
-    async def _watch_room(self, sink: Folder) -> None:
+    async def _watch_room(self, sink: Sink) -> None:
         """By the clock and not at each admission: the works in flight can have thousands of images to come."""
         while not self._gate.closed:
             if self._books.counters.in_flight:

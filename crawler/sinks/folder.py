@@ -42,8 +42,11 @@ _ANEW = _GO_ON | os.O_TRUNC
 T = TypeVar("T")
 
 
-class Folder:
-    """Images under `root/images`, parts under `root/.crawl/parts`. `threads` reach the disk (None: the loop's own)."""
+class Parts:
+    """Images being written: each a file under `root/.crawl/parts`, once it is more than a buffer.
+
+    `threads` reach the disk (None: the loop's own).
+    """
 
     def __init__(self, root: Path, disk: Disk, threads: Executor | None = None) -> None:
         self.root = root
@@ -51,23 +54,15 @@ class Folder:
         self.threads = threads
         self.parts = root / ".crawl" / "parts"
         disk.make_folder(self.parts)
-        images = root / "images"
-        disk.make_folder(images)
-        disk.sync_folder(images)  # a process that was killed may have made folders there, and not synced their names
         self.left = {entry.name for entry in os.scandir(self.parts)}
         """Notes of parts that an earlier attempt left: asked instead of the disk, once for each image."""
         self.broken = ""
-        self._beside, self._below = f"{self.parts}/", f"{root}/"
-        self._names: dict[str, _Names] = {}
-        self._making = Lock()
+        self._beside = f"{self.parts}/"
 
-    async def part(self, id: WorkId, page: Page) -> FolderPart:
-        """The part for one image, with what an earlier run left of it if that can be trusted."""
+    def path_of(self, id: WorkId, page: Page) -> str:
+        """Where the part for one image lies."""
         stem = f"{id}_{page}" if isinstance(id, int) else f"{digest_of(id):016x}_{page}"
-        part = FolderPart(self, id, page, f"{self._beside}{stem}.part")
-        if self.left:
-            await part.look()
-        return part
+        return f"{self._beside}{stem}.part"
 
     def free_bytes(self) -> int:
         """Bytes that an ordinary user may still write. Raises StorageFailed."""
@@ -78,6 +73,31 @@ class Folder:
                 f"{self.root}: cannot be read any more: {reason(error)}. Stopping now; mend the disk, then "
                 "run the same command again."
             ) from error
+
+    def check(self) -> None:
+        """Raises StorageFailed once anything has failed."""
+        if self.broken:
+            raise StorageFailed(self.broken)
+
+
+class Folder(Parts):
+    """Images under `root/images`."""
+
+    def __init__(self, root: Path, disk: Disk, threads: Executor | None = None) -> None:
+        super().__init__(root, disk, threads)
+        images = root / "images"
+        disk.make_folder(images)
+        disk.sync_folder(images)  # a process that was killed may have made folders there, and not synced their names
+        self._below = f"{root}/"
+        self._names: dict[str, _Names] = {}
+        self._making = Lock()
+
+    async def part(self, id: WorkId, page: Page) -> FolderPart:
+        """The part for one image, with what an earlier run left of it if that can be trusted."""
+        part = FolderPart(self, id, page)
+        if self.left:
+            await part.look()
+        return part
 
     def place(self, source: str, relative: str) -> None:
         """Give a durable file its final name, `images/<folder>/<file>`, and make the name durable. Blocking."""
@@ -108,11 +128,6 @@ class Folder:
             )
             raise
 
-    def check(self) -> None:
-        """Raises StorageFailed once anything has failed."""
-        if self.broken:
-            raise StorageFailed(self.broken)
-
 
 class _Names:
     """Makes the names in one folder durable, one sync for all that were given before it began. Blocking."""
@@ -137,18 +152,21 @@ class _Names:
                 self._durable = given
 
 
-class FolderPart:
-    """One image on its way into a folder. See `sinks.sink.Part`."""
+class PartFile:
+    """The bytes of one image on their way: in memory up to a buffer, else in a file. Most of `sinks.sink.Part`.
 
-    def __init__(self, folder: Folder, id: WorkId, page: Page, path: str) -> None:
+    How they get their final name is another matter: see FolderPart.
+    """
+
+    def __init__(self, folder: Parts, id: WorkId, page: Page) -> None:
         self._folder = folder
         self._id = id
         self._page: Page = page
-        self._path = path
+        self._path = folder.path_of(id, page)
         self._noted = False
         self._on_disk = 0
         self._waiting: list[bytes] = []
-        self._waiting_bytes = 0
+        self._waiting_bytes: int = 0
         self._digest: _Digest | None = None
         self._url = self._validator = ""
         self.held: Held | None = None
@@ -226,25 +244,6 @@ class FolderPart:
         for chunk in tuple(self._waiting):
             yield chunk
 
-    async def keep(self, ext: str) -> Kept:
-        """Give the file its final name; durable when this returns (unless durability is `none`)."""
-        assert self._digest is not None
-        path = image_path(self._id, self._page, ext)
-        kept = Kept(path, self._on_disk + self._waiting_bytes, self._digest.hexdigest())
-        data = self._taken()
-        if self._folder.disk.synced:
-            await self._hop(lambda: self._keep(path, data))
-        else:
-            self._folder.check()
-            self._guarded(partial(self._keep, path, data))
-        return kept
-
-    def _keep(self, path: str, data: bytes) -> None:
-        self._append(data, last=True)
-        self._folder.place(self._path, path)
-        if self._noted:
-            self._folder.disk.unlink(self._note)
-
     def _append(self, data: bytes, *, last: bool = False) -> None:
         """Write after what is on disk, whatever an attempt that was cut off left there; `last`: and sync."""
         disk = self._folder.disk
@@ -320,6 +319,33 @@ class FolderPart:
             f"work {self._id}: writing its image failed: {reason(error)}. Nothing half-written has a final name. "
             f"Stopping now; make room or mend the disk under {self._folder.root}, then run the same command again."
         )
+
+
+class FolderPart(PartFile):
+    """One image on its way into a folder. See `sinks.sink.Part`."""
+
+    def __init__(self, folder: Folder, id: WorkId, page: Page) -> None:
+        super().__init__(folder, id, page)
+        self._place = folder.place
+
+    async def keep(self, ext: str) -> Kept:
+        """Give the file its final name; durable when this returns (unless durability is `none`)."""
+        assert self._digest is not None
+        path = image_path(self._id, self._page, ext)
+        kept = Kept(path, self._on_disk + self._waiting_bytes, self._digest.hexdigest())
+        data = self._taken()
+        if self._folder.disk.synced:
+            await self._hop(lambda: self._keep(path, data))
+        else:
+            self._folder.check()
+            self._guarded(partial(self._keep, path, data))
+        return kept
+
+    def _keep(self, path: str, data: bytes) -> None:
+        self._append(data, last=True)
+        self._place(self._path, path)
+        if self._noted:
+            self._folder.disk.unlink(self._note)
 
 
 def reason(error: OSError) -> str:

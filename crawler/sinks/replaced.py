@@ -12,24 +12,15 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from crawler.disk import Disk
+from crawler.sinks.sink import Pending
 
-_PATH = re.compile(r"images/[0-9]{3}/[^/\0]+\.[a-z]+")
+PATH = re.compile(r"images/[0-9]{3}/[^/\0]+\.[a-z]+")
 _NAME = re.compile(r"([0-9]{3})_(.+)\.([0-9a-f]{16})\.([a-z]+)")
 SHOWN = 16
 """Hexadecimal digits of a file's SHA-256 that its name shows."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """A second name of a file that is, or was, at `path` under the data set; `digest`: its SHA-256's first digits."""
-
-    name: Path
-    path: str
-    digest: str
 
 
 class Replaced:
@@ -45,12 +36,12 @@ class Replaced:
         """Give each file (path, SHA-256) its second name, durably. What is not there is not kept."""
         made = False
         for path, sha256 in files:
-            if not _PATH.fullmatch(path):
+            if not PATH.fullmatch(path):
                 continue  # no path that a run writes: a log cannot lead out of images/
             if not made:
                 self._disk.make_folder(self._pending)
             made = True
-            name = self._pending / _pending_name(path, sha256)
+            name = self._pending / pending_name(path, sha256)
             try:
                 self._disk.link(self._root / path, name)
             except (FileExistsError, FileNotFoundError):
@@ -66,21 +57,21 @@ class Replaced:
             names = sorted(os.listdir(self._pending))
         except FileNotFoundError:
             return []
-        return [found for name in names if (found := _read_name(self._pending / name)) is not None]
+        return [found for name in names if (found := read_name(name)) is not None]
 
     def settle(self, pending: Iterable[Pending], claims: Mapping[str, str]) -> None:
         """Finish what `keep` began; `claims`: path to SHA-256 of the files that standing `stored` lines name."""
         for one in pending:
             claim = claims.get(one.path, "")
             if claim.startswith(one.digest) and claim:
-                self._disk.unlink(one.name)  # the log has it as it was
+                self._disk.unlink(self._pending / one.name)  # the log has it as it was
                 continue
             old = self._root / one.path
             if not claim and self._is(old, one.digest):
                 self._disk.unlink(old)
                 self._disk.sync_folder(old.parent)
             self._disk.make_folder(self.folder)
-            self._disk.replace(one.name, self.folder / one.name.name[4:])
+            self._disk.replace(self._pending / one.name, self.folder / kept_name(one.name))
             self._disk.sync_folder(self.folder)
 
     def _is(self, path: Path, digest: str) -> bool:
@@ -97,13 +88,19 @@ class Replaced:
             self._disk.sync(new.fileno())
 
 
-def _pending_name(path: str, sha256: str) -> str:
+def pending_name(path: str, sha256: str) -> str:
     """images/034/1234_p0.png -> 034_1234_p0.<digest>.png"""
     _, folder, name = path.split("/")
     stem, _, ext = name.rpartition(".")
     return f"{folder}_{stem}.{sha256[:SHOWN]}.{ext}"
 
 
-def _read_name(name: Path) -> Pending | None:
-    match = _NAME.fullmatch(name.name)
+def kept_name(pending: str) -> str:
+    """034_1234_p0.<digest>.png -> 1234_p0.<digest>.png"""
+    return pending[4:]
+
+
+def read_name(name: str) -> Pending | None:
+    """What a second name says of its file."""
+    match = _NAME.fullmatch(name)
     return Pending(name, f"images/{match[1]}/{match[2]}.{match[4]}", match[3]) if match else None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from pathlib import Path
+from typing import Protocol
 
 from crawler.model import Page, WorkId
 
@@ -18,7 +20,8 @@ class Held:
     validator: str
 
 
-class Kept(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Kept:
     """A file that has its final name: path relative to the output folder, size, SHA-256 in lower-case hex."""
 
     path: str
@@ -45,7 +48,46 @@ class Part(Protocol):
 
 
 class Sink(Protocol):
-    """A place for images."""
+    """Takes images."""
 
     async def part(self, id: WorkId, page: Page) -> Part: ...
     def free_bytes(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A second name, `name`, of a file that is, or was, at `path`; `digest`: its SHA-256's first digits."""
+
+    name: str
+    path: str
+    digest: str
+
+
+class Replacing(Protocol):
+    """Keeps the bytes that an edited work had, in two steps: see sinks.replaced. Blocks; raises what its place raises.
+
+    keep: give each file (path, SHA-256) a second name, durably. pending: what was not settled. settle: finish, knowing
+    which files standing lines name (path to SHA-256).
+    """
+
+    def keep(self, files: Iterable[tuple[str, str]]) -> None: ...
+    def pending(self) -> Sequence[Pending]: ...
+    def settle(self, pending: Iterable[Pending], claims: Mapping[str, str]) -> None: ...
+
+
+class Place(Protocol):
+    """Where a data set is: images somewhere, and a local folder `root` in which its log is written.
+
+    take: before the log is opened; gives what is to be said to the user; raises Stop. sink, replacing: once it is
+    taken. tend: chores, until cancelled; raises StorageFailed. finish: the last line is durable; raises StorageFailed.
+    leave: at last, whatever happened; nobody waits for it in vain.
+    """
+
+    @property
+    def root(self) -> Path: ...
+    async def take(self) -> Sequence[str]: ...
+    def sink(self, threads: Executor) -> Sink: ...
+    def replacing(self) -> Replacing: ...
+    async def tend(self) -> None: ...
+    async def finish(self) -> None: ...
+    async def leave(self) -> None: ...

@@ -23,6 +23,10 @@ ADVICE: dict[str, str] = {
     "output.dir": "One process at a time writes to a folder. Another list in the same folder goes on in it.",
     "output.durability": "`none` leaves the syncing to the system: faster on slow disks, and a power cut may then cost "
     "lines and files of the last seconds. A killed process loses nothing either way.",
+    "output.work_dir": "For object stores: the log is written here and published from here, so name a disk that stays. "
+    "Lost with the machine, it is fetched from the store again.",
+    "output.publish_s": "For object stores. Shorter: less is fetched again after a machine was lost, and more small "
+    "objects lie under log/.",
     "output.reserve_mb": "Raise it when something else on that disk needs room to breathe.",
     "limits.works": "Bounds memory and open files. More helps only where answers are slow and rates are high; "
     "`crawler tune` measures it.",

@@ -84,8 +84,8 @@ BAD = [
     ("[limits.daily]\ngb = -1", "c.toml:4: limits.daily.gb: must be a number, 0 or more, not -1"),
     ("[cluster]\nworkers = 2", "c.toml:4: cluster.workers: not available in this version: leave it at 1"),
     (
-        "[output]\ndir = 's3://bucket/x'",
-        "c.toml:4: output.dir: object stores are not available in this version: name a folder",
+        "[output]\ndir = 's3://'",
+        "c.toml:4: output.dir: names no bucket: it must be like s3://bucket/prefix",
     ),
     ("[output]\ndir = ''", "c.toml:4: output.dir: must name a folder"),
     (
@@ -220,6 +220,7 @@ LIVE = {
     "site.session_file": [""],
     "source.path": ["", "-", "/a/b", ("/x", "/y z"), "/[q]"],
     "output.dir": ["/a/b", "/data"],
+    "output.work_dir": ["/a/c", "/log"],
     "collect.path": ["", "/a/b", ("/x", "/y z")],
     "collect.out": ["/a/b", "/data"],
     "collect.since": ["", "2016-01-02"],
