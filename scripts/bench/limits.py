@@ -255,7 +255,29 @@ def img2dataset(folder: Path, tools: Path, origin: Origin) -> tuple[list[str | P
     return [tools / "img2dataset/bin/img2dataset", *flags], {"SSL_CERT_FILE": origin.ca_file, **offline}
 
 
-PEERS: dict[str, Build] = {"crawler": ours, "gallery-dl": gallery_dl, "Scrapy": scrapy, "img2dataset": img2dataset}
+def curl(folder: Path, tools: Path, origin: Origin) -> tuple[list[str | Path], dict[str, str]]:
+    """curl with as many connections, five retries and its own waiting between them."""
+    flags = ["--parallel", f"--parallel-max={CONNECTIONS}", "--retry=5", "--fail", "--silent", "--remote-name-all"]
+    listed = (folder / "links.txt").read_text().split()
+    (folder / "curl.txt").write_text("".join(f'url = "{link}"\n' for link in listed))
+    spaced = [part for flag in flags for part in flag.split("=")]
+    return ["curl", *spaced, "--cacert", origin.ca_file, "--output-dir", "out", "--config", "curl.txt"], {}
+
+
+def aria2(folder: Path, tools: Path, origin: Origin) -> tuple[list[str | Path], dict[str, str]]:
+    """aria2 with as many files at once, and its five tries."""
+    flags = ["-j", str(CONNECTIONS), "-q", "-d", "out", "-i", "links.txt", "--no-conf"]
+    return ["aria2c", *flags, f"--ca-certificate={origin.ca_file}"], {}
+
+
+PEERS: dict[str, Build] = {
+    "crawler": ours,
+    "curl": curl,
+    "Scrapy": scrapy,
+    "aria2c": aria2,
+    "img2dataset": img2dataset,
+    "gallery-dl": gallery_dl,
+}
 PEER_HEADS = ("", "images got", "lost", "requests", "429", "blocks", "exit", "took", "version")
 
 
