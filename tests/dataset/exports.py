@@ -14,6 +14,7 @@ from typing import Any
 from judge import lines
 
 from crawler.cli.main import main
+from crawler.sites.pixiv import work_of
 
 
 @dataclass(frozen=True)
@@ -86,3 +87,20 @@ def read(how: str, out: Path, home: Path) -> list[dict[str, Any]]:
     assert done.returncode == 0, done.stderr[-3000:]
     rows: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
     return rows
+
+
+def agree(crawl: Crawl, rows: list[dict[str, Any]], *, zips: bool = True) -> None:
+    """Each stored image is one row, with its bytes' digest and its work's metadata."""
+    stored = {key: s for key, s in crawl.stored().items() if zips or s["page"] != "zip"}
+    works = {id: work_of(raw) for id, raw in crawl.described().items()}
+    assert sorted(row["key"] for row in rows) == sorted(stored)
+    for row in rows:
+        line, work = stored[row["key"]], works[int(row["id"])]
+        for name in ("id", "bytes", "sha256", "mime", "width", "height", "path", "url", "quality"):
+            assert row[name] == line[name], name
+        assert row["page"] == line["page"] or (row["page"] is None and line["page"] == "zip")
+        for name in ("title", "description", "kind", "bookmarks", "user_id", "user_name", "x_restrict", "series_id"):
+            assert row[name] == getattr(work, name), name
+        assert row["tags"] == [tag.name for tag in work.tags]
+        assert row["tags_en"] == [tag.translation for tag in work.tags]
+        assert row.get("got", line["sha256"]) == line["sha256"]

@@ -3,32 +3,13 @@
 import json
 import tarfile
 from pathlib import Path
-from typing import Any
 
 import pytest
-from exports import Crawl, export, exported, read, tree
+from exports import Crawl, agree, export, exported, read, tree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.dataset import tar
-from crawler.sites.pixiv import work_of
-
-
-def agree(crawl: Crawl, rows: list[dict[str, Any]], *, zips: bool = True) -> None:
-    """Each stored image is one row, with its bytes' digest and its work's metadata."""
-    stored = {key: s for key, s in crawl.stored().items() if zips or s["page"] != "zip"}
-    works = {id: work_of(raw) for id, raw in crawl.described().items()}
-    assert sorted(row["key"] for row in rows) == sorted(stored)
-    for row in rows:
-        line, work = stored[row["key"]], works[int(row["id"])]
-        for name in ("id", "bytes", "sha256", "mime", "width", "height", "path", "url", "quality"):
-            assert row[name] == line[name], name
-        assert row["page"] == line["page"] or (row["page"] is None and line["page"] == "zip")
-        for name in ("title", "description", "kind", "bookmarks", "user_id", "user_name", "x_restrict", "series_id"):
-            assert row[name] == getattr(work, name), name
-        assert row["tags"] == [tag.name for tag in work.tags]
-        assert row["tags_en"] == [tag.translation for tag in work.tags]
-        assert row.get("got", line["sha256"]) == line["sha256"]
 
 
 def test_webdataset(crawl: Crawl, tmp_path: Path) -> None:

@@ -108,6 +108,8 @@ class Reader:
             "CRAWLER_LIMITS__IMAGES__RATE": "0",
             "CRAWLER_RETRY__BASE_S": "0.02",
             "CRAWLER_RETRY__CAP_S": "0.1",
+            "HF_HUB_OFFLINE": "1",
+            "HF_HOME": str(folder.parent / "hf"),
         }
 
     def type(self, text: str) -> Ended:

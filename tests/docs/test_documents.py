@@ -17,7 +17,7 @@ from crawler.cli.parser import Parser
 from crawler.origin.server import origin_thread
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-RUN = [ROOT / "README.md", ROOT / "docs" / "recipes.md", ROOT / "docs" / "tuning.md", ROOT / "docs" / "comparison.md"]
+RUN = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("recipes", "dataset", "tuning", "comparison"))]
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 _INLINE = re.compile(r"`(crawler [a-z][^`]*)`")
 _FLAG = re.compile(r"--[a-z][a-z0-9_.-]*")
