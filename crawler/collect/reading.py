@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from crawler.collect.book import Book, Pass, Query
-from crawler.collect.links import linked_works
 from crawler.collected import Began, Capped, Emptied, Ended, Found, Missed, Paged
 from crawler.engine.exchanges import Question
 from crawler.events import Event
@@ -30,6 +29,7 @@ from crawler.sites.pixiv_listing import (
     search,
     works_of,
 )
+from crawler.sources.links import linked_works
 from crawler.stop import Blocked, Draining, Gate, SessionRefused, Stop
 from crawler.words import seconds_of
 

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.collect.book import Book, Query
-from crawler.collect.links import linked_works
 from crawler.collect.names import read_names
 from crawler.collect.picture import Collection, Left, left_of, time_left
 from crawler.collect.settings import CollectSettings
@@ -21,6 +20,7 @@ from crawler.events import payload, read_event
 from crawler.fetch.exchange import HostState
 from crawler.progress import Note
 from crawler.rules.windows import Cursor
+from crawler.sources.links import linked_works
 from crawler.watch.collecting import fields, frame, line, watch
 
 
