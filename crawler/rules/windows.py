@@ -61,7 +61,8 @@ class Cursor:
     last row, and `of_day` rows of it so far. `seam`: 1, the page must have a row of an earlier window; 2, it had
     none but such; 0, those are behind. Up to page `again_to` known rows are no wonder; `backs` times pages were read
     again. `sure`: there are works in it. From the other end (`order` oldest) of a day, the window it belongs to began
-    at `outer` and has `older` works before that day.
+    at `outer` and has `older` works before that day. `loose`: the window began in its midst, so `seen` may be off
+    by what vanished before, and only a short page ends it.
     """
 
     since: str = ""
@@ -78,6 +79,7 @@ class Cursor:
     older: int = 0
     sure: bool = False
     backs: int = 0
+    loose: bool = False
 
     def said(self) -> dict[str, Any]:
         """As plain values for a log line; what has its default is left out."""
@@ -143,7 +145,7 @@ def step(cursor: Cursor, page: Page, shape: Shape) -> Step:
 
 
 def _ends(now: Cursor, page: Page, shape: Shape) -> bool:
-    if page.items == 0 or (now.seen >= page.total and not now.seam):
+    if page.items == 0 or (now.seen >= page.total and not now.loose):
         return True
     if not shape.mixed:
         return now.page * shape.rows >= page.total
@@ -175,7 +177,17 @@ def _next_window(cursor: Cursor, now: Cursor, page: Page, shape: Shape) -> Step:
         read += said <= day and not known
     start = min(max(1, -(-read // shape.rows)), shape.cap)
     return Step(
-        Cursor(cursor.since, day, start, seen=read, day=now.day, of_day=now.of_day, seam=int(read > 0), sure=True)
+        Cursor(
+            cursor.since,
+            day,
+            start,
+            seen=read,
+            day=now.day,
+            of_day=now.of_day,
+            seam=int(read > 0),
+            sure=True,
+            loose=read > 0,
+        )
     )
 
 

@@ -185,8 +185,9 @@ def test_what_it_would_cost(tmp_path: Path, site: Any) -> None:
     config = write_collect(tmp_path, site, tags)
     before = site.seen.total
     first = json.loads(command("collect", config, "--dry-run", "--json", "--api-rate", "0.5").out)
-    assert (first["lists"], first["unknown"], first["requests"]) == (2, 2, {"least": 2, "likely": None})
-    assert first["seconds"] == {"least": 4.0, "likely": None}
+    assert (first["lists"], first["unknown"], first["requests"]) == (2, 2, {"least": 2, "likely": 9})
+    assert first["seconds"] == {"least": 4.0, "likely": 18.0}
+    assert first["assumed"]["pages_per_list"] == {"value": 4.3, "from": "assumed"}
     planned = command("plan", config, "--json", "--api-rate", "0.5")
     assert (planned.code, json.loads(planned.out)) == (0, first)
     assert site.seen.total == before
