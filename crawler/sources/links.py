@@ -15,7 +15,7 @@ AROUND = 60
 _WIDE = {0xFF01 + n: 0x21 + n for n in range(94)} | {0x3000: 0x20}
 """Full-width forms of ASCII, one character for one: places stay."""
 _TAG = re.compile(
-    r"""<!--.*?-->|<(/?)([A-Za-z][A-Za-z0-9]{0,20})((?:"[^"<>]{0,4000}"|'[^'<>]{0,4000}'|[^'"<>])*)>""", re.DOTALL
+    r"""<!--[^<>]{0,4000}-->|<(/?)([A-Za-z][A-Za-z0-9]{0,20})((?:"[^"<>]{0,4000}"|'[^'<>]{0,4000}'|[^'"<>])*)>""",
 )
 _HREF = re.compile(r"""\bhref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
 _BREAKS = frozenset({"br", "p", "div", "li"})
@@ -85,17 +85,17 @@ def read_links(description: str) -> Reading:
     """Every link to a work or a user in a description's HTML; what leads elsewhere is left out. Never raises."""
     text, anchors = _flattened(description)
     links: list[Link] = []
-    taken: list[tuple[int, int]] = []
+    unread, at = "", 0
     for start, end, href in anchors:
         link = _anchored(href, text[start:end], start, end)
         if link is not None:
             links.append(link)
-            taken.append((start, end))
-    for match in _PLAIN.finditer(text.translate(_WIDE)):
-        if not any(start < match.end() and match.start() < end for start, end in taken):
-            link = _written(match, text)
-            if link is not None:
-                links.append(link)
+            unread += text[at:start] + " " * (end - start)  # what it is called by is not read a second time
+            at = end
+    for match in _PLAIN.finditer((unread + text[at:]).translate(_WIDE)):
+        link = _written(match, text)
+        if link is not None:
+            links.append(link)
     return Reading(text, tuple(sorted(links, key=lambda link: (link.start, link.end))))
 
 

@@ -154,7 +154,19 @@ def test_captures(file: str, ids: list[int]) -> None:
 
 def test_long_descriptions_take_no_time() -> None:
     """However a description is made, reading it takes time in proportion to its length."""
-    for piece in ('<a "', "<a href='", "<a href=x", "pixiv.net/", "a.", "illust/", "&amp;", "<!--", "ｐ", "http:"):
+    for piece in (
+        '<a "',
+        "<a href='",
+        "<a href=x",
+        "pixiv.net/",
+        "a.",
+        "illust/",
+        "&amp;",
+        "<!--",
+        "ｐ",
+        "http:",
+        FORMS[0][0],
+    ):
         read_links(piece * 20_000)
 
 
