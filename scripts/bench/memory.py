@@ -34,7 +34,7 @@ from memory_plot import Line, plot
 
 HERE = Path(__file__).parent
 WORKS = 268_118
-LIST = 10_000_000
+LIST, SHORT = 10_000_000, 20_000
 _CONFIG = """
 [source]
 kind = "{kind}"
@@ -172,19 +172,23 @@ def hosts(base: Path, svg: Path, count: int, many: int) -> None:
 def lists(base: Path, svg: Path, count: int) -> None:
     """Very long lists: counted, and fed for a while."""
     lines: list[Line] = []
-    for kind in ("ids", "URLs"):
-        with tempfile.TemporaryDirectory(dir=base) as scratch, site(Path(scratch), 1500) as ports:
-            folder, urls = Path(scratch), kind == "URLs"
-            there = f"http://127.0.0.1:{ports[1]}"
-            step = 15  # pixiv's ids reach 150 million: 10 million of them lie so far apart
-            write(folder / "list.txt", (f"{there}/{n}.jpg" if urls else str(1 + step * n) for n in range(count)))
-            ran = watch(folder, ports, urls=urls, stop_s=30)
+    for urls in (False, True):
+        short, ran = (listed(base, size, urls=urls) for size in (SHORT, count))
         counted = next((at for at, _, done, _ in ran.seen if done), 0.0)
-        before = ran.seen[2][3]
-        after = max(mb for at, _, _, mb in ran.seen if at <= counted)
-        tell(f"{count:,} {kind}", ran, f"counted in {counted:.0f} s, {(after - before) * 1e6 / count:.1f} bytes each")
+        each = (ran.peak_mb - short.peak_mb) * 1e6 / count
+        kind = "URLs" if urls else "ids"
+        tell(f"{count:,} {kind}", ran, f"counted in {counted:.0f} s, {each:.1f} bytes each")
         lines.append(Line(kind, [(at, mb) for at, _, _, mb in ran.seen]))
     plot(svg / "memory-lists.svg", lines, "seconds: counting, then 30 s of crawling", "MB")
+
+
+def listed(base: Path, count: int, *, urls: bool) -> Watched:
+    """A run of a list of so many lines: counted, and half a minute more."""
+    with tempfile.TemporaryDirectory(dir=base) as scratch, site(Path(scratch), 1500) as ports:
+        folder, step = Path(scratch), 15  # pixiv's ids reach 150 million: 10 million of them lie so far apart
+        there = f"http://127.0.0.1:{ports[1]}"
+        write(folder / "list.txt", (f"{there}/{n}.jpg" if urls else str(1 + step * n) for n in range(count)))
+        return watch(folder, ports, urls=urls, stop_s=30)
 
 
 def write(path: Path, lines: Iterator[str]) -> None:
