@@ -27,6 +27,7 @@ COMMANDS = {
     "report": "one HTML page with plots on what was asked and got",
     "verify": "every file of a run against its log, offline",
     "export": "the files as a data set: webdataset, parquet, imagefolder, pairs",
+    "pairs": "candidate pairs from descriptions, judged in a browser, as a list",
     "purge": "take works out of a crawl and its exports, for good",
     "origin": "serve the stand-in site, with faults if you like",
     "simulate": "a crawl in made-up time, with kills and power cuts from a seed",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 from crawler.cli.errors import UsageError
@@ -40,8 +40,16 @@ class Parser(argparse.ArgumentParser):
         return args
 
     def _options(self) -> list[str]:
-        # argparse has no public list of them; this name has stood since Python 2.7.
-        return list(vars(self)["_option_string_actions"])
+        # argparse has no public list of them; these names have stood since Python 2.7.
+        own = list(vars(self)["_option_string_actions"])
+        inner = [choice for action in vars(self)["_actions"] for choice in _parsers(action.choices)]
+        return own + [name for parser in inner for name in parser._options()]
+
+
+def _parsers(choices: object) -> list[Parser]:
+    """The commands of a command."""
+    named: Iterable[object] = choices.values() if isinstance(choices, dict) else ()
+    return [parser for parser in named if isinstance(parser, Parser)]
 
 
 class _Formatter(argparse.HelpFormatter):

@@ -138,6 +138,18 @@ class Index:
         works, images = self._base.execute(f"SELECT COUNT(DISTINCT s.id), COUNT(*) {_IMAGES}").fetchone()
         return works, images
 
+    def works(self) -> list[WorkId]:
+        """The ids of works that have something stored, in order."""
+        return [row[0] for row in self._base.execute(f"SELECT DISTINCT s.id {_IMAGES} ORDER BY s.id")]
+
+    def described(self) -> list[WorkId]:
+        """The ids of works that the site described, in order; purged ones are left out."""
+        rows = self._base.execute(
+            "SELECT id FROM described d WHERE NOT EXISTS "
+            "(SELECT 1 FROM absent a WHERE a.id = d.id AND a.reason = 'purged') ORDER BY id"
+        )
+        return [row[0] for row in rows]
+
     def textual(self) -> bool:
         """Whether some id is a string: a folder of plain URLs."""
         return self._base.execute(f"SELECT 1 {_IMAGES} AND typeof(s.id) = 'text' LIMIT 1").fetchone() is not None
