@@ -4,8 +4,9 @@
     scripts/bench/export.py [--rounds 5] [--sizes "20 KB" …] [--scale 1] [--dir DIR] [--only tar|img2dataset]
 
 Two tables. The first has the folder of a finished crawl, its files in memory's cache: `tar -cf` of images/, which
-reads and writes and nothing else; the same with SHA-256 over each file and over the tar, as an export makes them; and
-`crawler export --to webdataset`, which holds each file against its digest and writes each image's metadata beside it.
+reads and writes and nothing else; the same with an fsync; the same with SHA-256 over each file and over the tar, as an
+export makes them; and `crawler export --to webdataset`, which holds each file against its digest, writes each image's
+metadata beside it and waits for the disk.
 The second has the same images on nginx on loopback: img2dataset (16 threads, one process, no resizing, no encoding,
 webdataset) downloads and writes tars in one go, so it stands beside a crawl *and* its export, from the same links, with
 16 connections; what the two leave is counted. Everybody may use every core but the one that nginx is pinned to; in the
@@ -147,6 +148,12 @@ def tar(crawl: Path, folder: Path) -> Command:
     return Command(["tar", "-cf", folder / "images.tar", "-C", crawl, "images"], {})
 
 
+def tar_and_sync(crawl: Path, folder: Path) -> Command:
+    """The floor of what is durable, as an export is."""
+    script = 'tar -cf "$2/i.tar" -C "$1" images && sync "$2/i.tar"'
+    return Command(["bash", "-c", script, "bash", crawl, folder], {})
+
+
 def tar_and_digests(crawl: Path, folder: Path) -> Command:
     """What an export does beside copying, done with the tools at hand, one after the other."""
     digest = "xargs -0 openssl dgst -sha256 > /dev/null"
@@ -168,6 +175,7 @@ def img2dataset(job: Job) -> Command:
 
 TARS: dict[str, Callable[[Path, Path], Command]] = {
     "tar": tar,
+    "tar, fsync": tar_and_sync,
     "tar, SHA-256 of files and tar": tar_and_digests,
     "crawler export": export_of,
 }
