@@ -170,3 +170,23 @@ def test_an_empty_page_is_the_end_only_where_it_can_be() -> None:
     assert throttled(Cursor("", "2020-01-01", page=2, total=70, seen=60), empty, shape) == "surely"
     assert throttled(Cursor("", "2020-01-01", page=2, total=60, seen=60), Page(0, 60, [], []), shape) == "no"
     assert throttled(Cursor("", "2020-01-01", page=2, total=90, seen=60), Page(0, 90, [], []), shape) == "surely"
+
+
+def test_a_work_vanishes_before_a_seam() -> None:
+    """Found by a seed: one row fewer than was counted must not end the next window one row early."""
+    changes = {3: "new", 4: "gone", 8: "gone"}
+    works = made([1, 11, 10, 10])
+    stays = {id for _, id in works}
+
+    def change(site: MadeSite) -> None:
+        match changes.get(site.asked):
+            case "gone":
+                stays.discard(site.works.pop(13)[1])
+            case "new":
+                site.works.insert(0, (BEGIN.isoformat(), 20_003))
+            case _:
+                pass
+
+    site = MadeSite(list(works), 5, ads=True, change=change)
+    order, _ = read(site, Shape(ROWS, 5, dated=True, mixed=True), until=BEGIN.isoformat())
+    assert not stays - set(order)
