@@ -42,3 +42,26 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip("the real data set lies beside the project only on the project's own machines")
     return folder
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
+    """A real S3 server on loopback, one for each process of tests; see s3_kit.py."""
+    from s3_kit import S3
+
+    server = S3(tmp_path_factory.mktemp("s3"))
+    server.start()
+    server.client().create_bucket(Bucket=server.bucket)
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def s3(s3_server: object, monkeypatch: pytest.MonkeyPatch) -> object:
+    """The S3 server, with AWS_* set for it."""
+    for name in tuple(os.environ):
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    for name, value in s3_server.env.items():  # type: ignore[attr-defined]
+        monkeypatch.setenv(name, value)
+    return s3_server

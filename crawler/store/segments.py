@@ -124,7 +124,7 @@ class Published:
         if last is not None and size >= self.bytes and await asyncio.to_thread(self._has, last):
             await asyncio.to_thread(self._remember)
             return ""
-        fresh = self._log.with_name(f".crawl/{LOG}.fetched")
+        fresh = self._mark.with_name(f"{LOG}.fetched")
         await asyncio.to_thread(fetch, self._objects, pieces, fresh)
         said = ""
         if size:
