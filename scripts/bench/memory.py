@@ -106,7 +106,7 @@ def watch(folder: Path, ports: tuple[int, int], *, urls: bool, robots: str = "ig
             stop_s = 0.0
     process.returncode = out.code = os.waitstatus_to_exitcode(ended[1])
     out.peak_mb, out.seconds = ended[2].ru_maxrss * 1024 / 1e6, time.monotonic() - began
-    out.seen = [seen for seen in out.seen if seen[3]]
+    out.seen = [seen for seen in out.seen if seen[3]][:-1]  # the last may be of a process that is leaving
     return out
 
 
