@@ -17,6 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for kind, text in KINDS.items():
         inner = kinds.add_parser(kind, help=text, description=text[0].upper() + text[1:] + ".")
         importlib.import_module(f"crawler.cli.pairs_{kind}").add_arguments(inner)
+        for flags, how in ((("-v", "--verbose"), "count"), (("-q", "--quiet"), "store_true")):  # also behind the kind
+            inner.add_argument(*flags, action=how, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
 
 
 def run(args: argparse.Namespace) -> int:

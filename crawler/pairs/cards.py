@@ -29,6 +29,7 @@ def card(deal: Deal, hint: Hint, sides: tuple[Side, Side]) -> dict[str, Any]:
         "score": hint.score,
         "match": _number(match.get("score")),
         "flip": match.get("flip") is True,
+        "place": _rect(match.get("place")),
         "at": [_place(colored, match.get("colored_page")), _place(sketch, match.get("sketch_page"))],
         "evidence": _evidence(hint.evidence),
         "sides": [_side(colored, sketch.id), _side(sketch, colored.id)],
@@ -87,6 +88,15 @@ def _page(stored: Stored) -> dict[str, Any]:
 def _place(side: Side, page: object) -> int:
     pages = [stored.page for stored in side.pictures[:MOST_PAGES]]
     return pages.index(page) if isinstance(page, int) and page in pages else 0
+
+
+def _rect(value: object) -> list[float] | None:
+    """Where the sketch lies on the colouring: left, top, width, height in shares of its longer side."""
+    if not isinstance(value, list | tuple):
+        return None
+    numbers = [_number(one) for one in list[object](value)]
+    found = [one for one in numbers if one is not None]
+    return found if len(found) == len(numbers) == 4 and found[2] > 0 and found[3] > 0 else None
 
 
 def _number(value: object) -> float | None:

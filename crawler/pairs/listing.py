@@ -29,7 +29,7 @@ class Listing:
     `digest` names the set of pairs: the same pairs have the same random order, whatever else their files say.
     """
 
-    pairs: Mapping[Pair, Hint]
+    pairs: dict[Pair, Hint]
     claimed: bool = False
     problems: tuple[str, ...] = ()
 
@@ -49,4 +49,11 @@ def from_csv(path: Path, hints: Mapping[Pair, Hint]) -> Listing:
     """The pairs of a `colored,sketch` csv; what `hints` say of them too. Raises OSError, SourceError."""
     listed = read_pairs(path)
     pairs = [Pair(*pair) for pair in listed.pairs]
-    return Listing({pair: hints.get(pair, Hint()) for pair in pairs}, True, tuple(map(str, listed.problems)))
+    return Listing({pair: _matched(hints.get(pair)) for pair in pairs}, True, tuple(map(str, listed.problems)))
+
+
+def _matched(hint: Hint | None) -> Hint:
+    """Of a list that claims to be right, what its links say is known: what counts is what the lines say."""
+    if hint is None or hint.match is None:
+        return Hint(evidence={} if hint is None else hint.evidence)
+    return Hint(float(hint.match["score"]), hint.match, hint.evidence)

@@ -8,29 +8,29 @@ everything needs the token, and what is written must come from a page of this ve
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from typing import Any, cast
 
 import orjson
 from aiohttp import web
 
 from crawler import __version__
-from crawler.events import Stored
-from crawler.pairs import cards
-from crawler.pairs.catalog import Catalog, opened
+from crawler.pairs import cards, doubts
+from crawler.pairs.catalog import Catalog
 from crawler.pairs.estimate import Estimate, list_errors, own_errors
 from crawler.pairs.judgements import VERDICTS, Judged, Noted, Pair, Undone
 from crawler.pairs.ledger import Ledger
-from crawler.pairs.listing import Listing
+from crawler.pairs.listing import Hint, Listing
 from crawler.pairs.queue import ORDERS, SHOWS, Deal, Queue, Table
-from crawler.pairs.views import View, Views
-from crawler.stop import StorageFailed
+from crawler.pairs.served import images
+from crawler.pairs.views import Views
+from crawler.stop import Stop, StorageFailed
 from crawler.watch import page as live
 from crawler.watch.board import Broadcast
 from crawler.watch.web import Door, guard, names_loopback, ours, protect, static
@@ -56,8 +56,6 @@ _FILES = {
 }
 _TAB = re.compile(r"[a-z0-9]{6,16}")
 _KEY = re.compile(r"([a-z0-9]{6,16})-[0-9]{1,9}")
-_FOR_EVER = {"Cache-Control": "private, max-age=86400, immutable"}  # the address has the file's digest in it
-_CHUNK = 256 << 10
 
 
 @dataclass(slots=True)
@@ -101,19 +99,45 @@ class Review:
         """Until `done` is set. Raises OSError."""
         runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=1.0, keepalive_timeout=60)
         await runner.setup()
+        stopped = Event()
         try:
             await web.SockSite(runner, self._door.listener).start()
-            await done.wait()
-            self._over = True
-            self._cast.send(b"event: bye\ndata: {}\n\n")
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._doubt(stopped))
+                await done.wait()
+                stopped.set()
+                self._over = True
+                self._cast.send(b"event: bye\ndata: {}\n\n")
         finally:
+            stopped.set()
             await runner.cleanup()
             self._views.close()
             self._writer.shutdown()
 
-    def rescored(self) -> None:
-        """Scores changed: who looks is told of it."""
-        self._tell()
+    async def _doubt(self, stopped: Event) -> None:
+        """Of a list that claims to be right, find out how much the lines of each pair agree, beside the review."""
+        hints = self._rooms.listing.pairs
+        unknown = [pair for pair in self._rooms.queue.shuffled if hints[pair].match is None]
+        if not self._rooms.listing.claimed or not unknown:
+            return
+        if not doubts.able():
+            self._warn("the pairs come as listed: the matcher, which would find the doubtful ones, needs numpy")
+            return
+        loop = asyncio.get_running_loop()
+
+        def tell(pair: Pair, match: Mapping[str, Any]) -> None:
+            if not stopped.is_set():
+                loop.call_soon_threadsafe(self._rescore, pair, match)
+
+        try:
+            await asyncio.to_thread(doubts.match, self._rooms.directory, unknown, tell, stopped)
+        except (OSError, RuntimeError, Stop) as error:
+            self._warn(f"the matcher stopped: {error}; the pairs it had not come to are in no order")
+
+    def _rescore(self, pair: Pair, match: Mapping[str, Any]) -> None:
+        hint = self._rooms.listing.pairs[pair]
+        self._rooms.listing.pairs[pair] = Hint(float(match["score"]), match, hint.evidence)
+        self._rooms.queue.score(pair, float(match["score"]))
 
     # -- what is served ----------------------------------------------------------------------------
 
@@ -128,9 +152,7 @@ class Review:
         app.router.add_get("/events", self._events, allow_head=False)
         app.router.add_post("/deal", self._deal)
         app.router.add_post("/say", self._say)
-        for size in ("image", "thumb", "original"):
-            path = f"/{size}/{{id:[0-9]{{1,16}}}}/{{page:[0-9]{{1,4}}|zip}}"
-            app.router.add_get(path, self._image)
+        app.add_routes(images(self._rooms.directory, self._rooms.catalog, self._views))
         return app
 
     async def _deal(self, request: web.Request) -> web.Response:
@@ -145,6 +167,8 @@ class Review:
         most = min(MOST_WANTED, want) if isinstance(want, int) else MOST_WANTED
         fresh = known is None
         deals = self._table.deal(tab, most, order, show, known)
+        if len(deals) < most and self._forget(0.0, but=tab):  # what closed tabs held is wanted now
+            deals = self._table.deal(tab, most, order, show, deals)
         had = {(d.pair, d.again) for d in known or ()}
         new = [deal for deal in deals if (deal.pair, deal.again) not in had]
         trail = self._judgements.latest(TRAIL) if fresh else []
@@ -229,12 +253,21 @@ class Review:
     # -- who listens -------------------------------------------------------------------------------
 
     def _heard(self, name: str) -> None:
+        self._rooms.tabs.setdefault(name, Tab()).heard = asyncio.get_running_loop().time()
+        self._forget(GONE_S)
+
+    def _forget(self, after_s: float, but: str = "") -> bool:
+        """Take back what tabs held that nobody listens on any more, and has not for so long; whether there were any."""
         now = asyncio.get_running_loop().time()
-        self._rooms.tabs.setdefault(name, Tab()).heard = now
-        for other, tab in list(self._rooms.tabs.items()):
-            if not tab.streams and now - tab.heard > GONE_S:
-                del self._rooms.tabs[other]
-                self._table.leave(other)
+        gone = [
+            name
+            for name, tab in self._rooms.tabs.items()
+            if not tab.streams and now - tab.heard > after_s and name != but
+        ]
+        for name in gone:
+            del self._rooms.tabs[name]
+            self._table.leave(name)
+        return bool(gone)
 
     def _tell(self, **news: object) -> None:
         body = orjson.dumps({"progress": self._progress()} | news)
@@ -296,38 +329,6 @@ class Review:
         told["own"] = _estimated(own_errors(self._judgements))
         told["list"] = _estimated(list_errors(queue.shuffled, self._judgements)) if queue.sampling else None
         return told
-
-    # -- images ------------------------------------------------------------------------------------
-
-    async def _image(self, request: web.Request) -> web.StreamResponse:
-        id, page = int(request.match_info["id"]), request.match_info["page"]
-        loop, catalog = asyncio.get_running_loop(), self._rooms.catalog
-        side = await loop.run_in_executor(catalog.threads, catalog.side, id)
-        stored = side.picture("zip" if page == "zip" else int(page))
-        size = request.path.split("/")[1]
-        if stored is None:
-            return web.Response(status=404, text="no such image is stored\n")
-        if size == "original":
-            return await self._original(request, stored)
-        view: View | None = await (self._views.thumb(stored) if size == "thumb" else self._views.screen(stored))
-        if view is None:
-            return web.Response(status=404, text="this image cannot be shown\n")
-        return web.Response(body=view.data, headers=_FOR_EVER | {"Content-Type": view.mime})
-
-    async def _original(self, request: web.Request, stored: Stored) -> web.StreamResponse:
-        try:
-            descriptor = await asyncio.to_thread(opened, self._rooms.directory, stored.path)
-        except OSError:
-            return web.Response(status=404, text="the file is not there\n")
-        with os.fdopen(descriptor, "rb", buffering=0) as file:
-            shown = stored.mime in ("image/jpeg", "image/png", "image/gif", "image/webp", "image/avif", "image/bmp")
-            headers = {"Content-Type": stored.mime if shown else "application/octet-stream"} | _FOR_EVER
-            response = web.StreamResponse(headers=headers)
-            response.content_length = os.fstat(descriptor).st_size
-            await response.prepare(request)
-            while chunk := await asyncio.to_thread(file.read, _CHUNK):
-                await response.write(chunk)
-        return response
 
 
 async def _asked(request: web.Request) -> dict[str, Any]:

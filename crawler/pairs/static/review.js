@@ -53,7 +53,7 @@ async function sync() {
   if (fine && outbox.ops.length) { syncing = false; return sync(); }
   syncing = false;
   wait = fine ? 300 : Math.min(4000, wait * 1.5);
-  if (!fine) again = setTimeout(sync, wait);
+  if (!fine || !state.hand.length) again = setTimeout(sync, fine ? 4000 : wait); // another tab may give back what it holds
 }
 
 async function deal(held) {
@@ -254,7 +254,7 @@ function drawEvidence(card) {
   const past = state.place === null ? null : state.trail[state.place];
   if (past) chips.push(el("b", { className: `was ${past.verdict}` }, past.verdict ? `judged ${past.verdict}` : "taken back"));
   const percent = (x) => `${Math.round(100 * x)} %`;
-  if (card.score !== null) chips.push(el("span", {}, "likely ", el("b", {}, percent(card.score))));
+  if (card.score !== null && card.score !== card.match) chips.push(el("span", {}, "likely ", el("b", {}, percent(card.score))));
   if (card.match !== null) chips.push(el("span", {}, "lines agree ", el("b", {}, percent(card.match)), card.flip ? ", mirrored" : ""));
   if (e.older !== undefined) chips.push(el("span", { className: e.older ? "" : "odd" }, e.older ? "the sketch is older" : "the sketch is not older"));
   if (e.same_author !== undefined) chips.push(el("span", { className: e.same_author ? "odd" : "" }, e.same_author ? "one author" : "two authors"));

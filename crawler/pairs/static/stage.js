@@ -28,6 +28,7 @@ export class Stage {
     this.stage = $("stage");
     this.panes = [...this.stage.querySelectorAll(".pane")];
     this.stage.addEventListener("pointermove", (event) => this.point(event));
+    addEventListener("resize", () => this.align());
   }
 
   pane(side) { return this.panes.find((pane) => pane.dataset.side === String(side)); }
@@ -90,7 +91,7 @@ export class Stage {
     view.classList.toggle("veiled", hidden);
     if (hidden) view.append(el("span", { className: "veil" }, `${work.rating || "rating not known"} · R shows it`));
     view.append(el("span", { className: `name side${side}` }, NAMES[side]));
-    pane.querySelector(".strip").hidden = work.pages.length < 2;
+    pane.querySelector(".strip").hidden = card.sides.every((each) => each.pages.length < 2); // else the pictures differ in height
     pane.querySelector(".strip").replaceChildren();
     pane.querySelector(".about").replaceChildren(...this.about(work, side));
     clearTimeout(pane.later); // thumbnails wait until the pictures are there
@@ -162,12 +163,32 @@ export class Stage {
     if (over.hidden) return over.replaceChildren();
     const hidden = this.hidden(0) || this.hidden(1);
     over.classList.toggle("veiled", hidden);
-    over.replaceChildren(...[1, 0].map((side) => {
+    const frame = el("div", { className: "frame" }, ...[1, 0].map((side) => {
       const image = el("img", { src: this.address(this.card, side, this.at[side]), alt: NAMES[side], className: `side${side}`, decoding: "sync", draggable: false });
       if (side === 1 && this.card.flip) image.classList.add("flip");
       return image;
     }));
+    over.replaceChildren(frame);
+    this.align();
     this.setOpacity(Number($("opacity").value));
+  }
+
+  // Where the matcher knows how the sketch lies on the colouring, both are laid out so; else each fills the frame.
+  align() {
+    const frame = $("over").firstElementChild, card = this.card;
+    if (!frame || !card) return;
+    const page = card.sides[0].pages[this.at[0]];
+    const known = card.place && page?.width && this.at[0] === card.at[0] && this.at[1] === card.at[1];
+    frame.classList.toggle("placed", Boolean(known));
+    if (!known) return;
+    const long = Math.max(page.width, page.height), [left, top, width, height] = card.place;
+    const ours = [0, 0, page.width / long, page.height / long];
+    const x = Math.min(0, left), y = Math.min(0, top);
+    const scale = Math.min(frame.clientWidth / (Math.max(ours[2], left + width) - x), frame.clientHeight / (Math.max(ours[3], top + height) - y));
+    const shift = [(frame.clientWidth - scale * (Math.max(ours[2], left + width) - x)) / 2, (frame.clientHeight - scale * (Math.max(ours[3], top + height) - y)) / 2];
+    [[left, top, width, height], ours].forEach(([l, t, w, h], n) => {
+      Object.assign(frame.children[n].style, { left: `${shift[0] + scale * (l - x)}px`, top: `${shift[1] + scale * (t - y)}px`, width: `${scale * w}px`, height: `${scale * h}px` });
+    });
   }
 
   setOpacity(percent) {
