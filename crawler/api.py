@@ -28,12 +28,18 @@ __all__ = ["Crawl", "Outcome", "Recheck", "crawl"]
 
 
 def crawl(
-    settings: Settings, *, session: str | None = None, recheck: Recheck | None = None, waits: bool = True
+    settings: Settings,
+    *,
+    session: str | None = None,
+    recheck: Recheck | None = None,
+    waits: bool = True,
+    images: bool = True,
 ) -> Crawl:
     """A crawl of what the settings list into `settings.output.dir`; a second one goes on where the first stopped.
 
     `session`: the value of PHPSESSID; None: what `settings.site` says (`session`, else the file `session_file`).
     `waits`: a daily budget that is spent is waited out; else it ends the crawl with code 6.
+    `images`: they are fetched; else works are described only, and stay pending for a later crawl to go on with.
     Relative paths in the settings are relative to the working folder. `settings.ui` is for the commands: nothing is
     shown and no page is served. Raises ConfigError for settings that cannot be used.
     """
@@ -50,7 +56,7 @@ def crawl(
     async def keep(pull: Pull, done: asyncio.Event) -> None:
         await keep_status(status, pull, done)
 
-    return Crawl(build_run(settings, secret, Wishes(recheck, waits=waits)), [keep])
+    return Crawl(build_run(settings, secret, Wishes(recheck, waits=waits, images=images)), [keep])
 
 
 def _session(settings: Settings, given: str | None) -> str:

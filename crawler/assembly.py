@@ -35,13 +35,14 @@ class Wishes:
 
     `recheck`: works to ask again. `counted` hears of the counting pass and how many works there are to do, before the
     first request. `disk`: a simulation brings its own. `waits`: a spent daily budget is waited out;
-    else it ends the run.
+    else it ends the run. `images`: they are fetched; else works are described only.
     """
 
     recheck: Recheck | None = None
     counted: Callable[[Census, int], None] = lambda census, new: None
     disk: Disk | None = None
     waits: bool = True
+    images: bool = True
 
 
 def build_run(settings: Settings, session: str, wishes: Wishes | None = None) -> Run:
@@ -71,6 +72,7 @@ def build_run(settings: Settings, session: str, wishes: Wishes | None = None) ->
         digest=settings_digest(settings),
         recheck=wishes.recheck,
         waits=wishes.waits,
+        images=wishes.images,
     )
     disk = wishes.disk or build_disk(settings)
     return Run(rooms, site, source, describe_url, wishes.counted, (build_place(settings, disk), disk))

@@ -25,10 +25,16 @@ WORK_PAGE = "https://www.pixiv.net/artworks/{id}"
 
 
 def prepare(
-    loaded: Loaded, talk: Talk, attendants: list[Attendant], recheck: Recheck | None = None, *, waits: bool = True
+    loaded: Loaded,
+    talk: Talk,
+    attendants: list[Attendant],
+    recheck: Recheck | None = None,
+    *,
+    waits: bool = True,
+    images: bool = True,
 ) -> Crawl:
-    """The crawl that the settings describe, watched by `attendants`. `waits`: see Wishes. Raises ConfigError."""
-    wishes = Wishes(recheck, talk.counted, waits=waits)
+    """The crawl that the settings describe, watched by `attendants`. The rest: see Wishes. Raises ConfigError."""
+    wishes = Wishes(recheck, talk.counted, waits=waits, images=images)
     return Crawl(build_run(loaded.settings, loaded.session, wishes), attendants)
 
 

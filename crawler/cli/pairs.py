@@ -6,7 +6,9 @@ import argparse
 import importlib
 
 KINDS = {
+    "find": "candidate pairs out of descriptions; linked works that are not known are asked for",
     "review": "judge pairs in a browser, by keyboard; every judgement is on the disk before it counts",
+    "export": "the judged pairs as a csv, or as a data set",
 }
 """Each is a file of its own: pairs_KIND.py, loaded for who asks for it."""
 

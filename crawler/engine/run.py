@@ -65,6 +65,8 @@ class Rooms:
     recheck: Recheck | None = None
     waits: bool = True
     """Whether a spent daily budget is waited out; else it ends the run."""
+    images: bool = True
+    """Whether images are fetched; else works are described, and a later run fetches them."""
 
 
 class Run:
@@ -229,6 +231,7 @@ class Run:
                     spawn=partial(self._spawn, group),
                     counters=books.counters,
                     rotten=again.rotten,
+                    images=self._rooms.images,
                 )
                 chores = (log.run(), self._deadline(), self._watch_room(sink), self._place.tend())
                 helpers = [group.create_task(chore) for chore in chores]

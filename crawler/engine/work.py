@@ -44,7 +44,7 @@ class Counters:
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What a work needs on its way. `rotten`: see Rotten."""
+    """What a work needs on its way. `rotten`: see Rotten. `images`: they are fetched; else they stay to be had."""
 
     site: Site
     door: Door
@@ -56,6 +56,7 @@ class Tools:
     spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
     counters: Counters
     rotten: Rotten
+    images: bool = True
 
 
 Rotten = Callable[[WorkId, "Misses", Tools], Awaitable[None]]
@@ -72,7 +73,8 @@ async def crawl(id: WorkId, todo: Todo, given: Description | None, tools: Tools)
     try:
         images = todo.images
         if images is not None:
-            await go_on(id, images, tools)
+            if tools.images:
+                await go_on(id, images, tools)
         elif described := given or await describe(id, tools):
             images = described.images
             if given is None:
@@ -81,7 +83,8 @@ async def crawl(id: WorkId, todo: Todo, given: Description | None, tools: Tools)
                 left = tools.log.state.todo(id)
                 images = () if left is None else left.images or images
                 tools.counters.wanted += len(images)
-            await fetch_all(id, images, lambda image, failure: note_miss(id, image, failure, tools), tools)
+            if tools.images:
+                await fetch_all(id, images, lambda image, failure: note_miss(id, image, failure, tools), tools)
         if tools.log.crowded:
             await tools.log.room()
     except Draining:
