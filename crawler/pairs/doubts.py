@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crawler.dataset.columns import row_of
 from crawler.dataset.index import Index
-from crawler.dataset.matching import Desk, Matched, Sides, matched
 from crawler.dataset.splits import DEFAULT
-from crawler.pairs.find import NOTES
 from crawler.pairs.judgements import Pair
+
+if TYPE_CHECKING:
+    from crawler.dataset.matching import Matched, Sides
 
 Tell = Callable[[Pair, Mapping[str, Any]], None]
 
@@ -29,6 +30,9 @@ def match(directory: Path, pairs: Sequence[Pair], tell: Tell, stopped: Event) ->
     candidate's `match`. What a `pairs find` or an earlier review found is not done again. Blocks. Raises OSError,
     LogDamaged; RuntimeError when the process died.
     """
+    from crawler.dataset.matching import Desk, matched  # loads much, and most reviews do not need it
+    from crawler.pairs.find import NOTES
+
     private = directory / ".crawl"
     with Index(directory / "log.jsonl", private / f"doubts-{os.getpid()}.sqlite") as index:
 

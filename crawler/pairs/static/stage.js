@@ -73,6 +73,7 @@ export class Stage {
   show(card) {
     if (this.card !== card) this.at = [...card.at];
     this.card = card;
+    this.stage.dataset.pair = String(card.pair);
     for (const side of [0, 1]) this.drawSide(side);
     this.drawOver();
   }
@@ -95,7 +96,7 @@ export class Stage {
     pane.querySelector(".strip").replaceChildren();
     pane.querySelector(".about").replaceChildren(...this.about(work, side));
     clearTimeout(pane.later); // thumbnails wait until the pictures are there
-    if (work.pages.length > 1) pane.later = setTimeout(() => this.drawStrip(side), 30);
+    if (work.pages.length > 1) pane.later = setTimeout(() => { if (this.card === card) this.drawStrip(side); }, 30);
   }
 
   hidden(side) { return this.card.sides[side].veiled && !this.openAll && !this.opened.has(this.card.sides[side].id); }

@@ -1,0 +1,76 @@
+"""Crawls colourings of the stand-in and has `crawler pairs find` look for what they are colourings of."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from judge import Ended, command, write_config
+
+from crawler.origin import families
+from crawler.origin.server import origin_thread
+
+Pair = tuple[int, int]
+PLAIN = ("--ui.progress", "none", "--jobs", "1")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A folder in which pairs were found. `truth`: pairs that there are to find, of works that are there."""
+
+    seed: int
+    root: Path
+    config: Path
+    truth: frozenset[Pair]
+    ended: Ended
+    asked: int
+
+    @property
+    def folder(self) -> Path:
+        return self.root / "out"
+
+    def candidates(self) -> list[dict[str, Any]]:
+        """The candidates, as in the file."""
+        return candidates(self.folder / "pairs" / "candidates.jsonl")
+
+    def measure(self) -> tuple[float, float]:
+        """Recall and precision of the candidates."""
+        found = {(one["colored"], one["sketch"]) for one in self.candidates()}
+        true = {pair for pair in found if is_true(self.seed, pair)}
+        return len(found & self.truth) / len(self.truth), len(true) / len(found)
+
+
+def candidates(path: Path) -> list[dict[str, Any]]:
+    """The lines of a file of candidates."""
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def is_true(seed: int, pair: Pair) -> bool:
+    """Whether the one is a colouring of the other: the stand-in's own knowledge."""
+    member = families.member(seed, pair[0])
+    return member is not None and member.of == pair[1]
+
+
+def told(seed: int, numbers: range) -> list[int]:
+    """Works of families that have something to tell: all but the line drawings; and as many works like any other."""
+    ids = [one.id for number in numbers for one in families.family(seed, number) if one.role != "sketch"]
+    return [*ids, *range(20_000_000, 20_000_000 + len(numbers))]
+
+
+def found(root: Path, seed: int, numbers: range, *flags: str) -> Found:
+    """Crawl, and find."""
+    (root / "ids.txt").write_text("\n".join(map(str, told(seed, numbers))))
+    environment = {"PYTHONPATH": str(Path(__file__).parent.parent / "guard"), **os.environ}
+    with origin_thread(seed=seed, profile="none", ca_dir=root / "ca") as origin:
+        config = write_config(root, origin, 'path = "ids.txt"', "[filter]\nmax_x_restrict = 2")
+        ended = command("run", config, "-q", env=environment)
+        assert ended.code in (0, 3), ended.err
+        before = origin.seen.total
+        ended = command("pairs", "find", config, *PLAIN, *flags, env=environment)
+        asked = origin.seen.total - before
+        world = origin.world
+        there = {id for id in families.ids(seed, numbers) if world.expected(id).outcome != "gone"}
+        assert origin.seen.violations == {}
+    truth = {(pair.colored, pair.sketch) for pair in families.true_pairs(seed, numbers)}
+    return Found(seed, root, config, frozenset(pair for pair in truth if there.issuperset(pair)), ended, asked)
