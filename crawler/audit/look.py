@@ -6,11 +6,7 @@ so that memory holds eight bytes an image. A run may go on meanwhile: what it ch
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import hashlib
 import os
-import stat
 import threading
 import time
 from array import array
@@ -24,9 +20,10 @@ from typing import NamedTuple
 
 from crawler.audit.decode import Decoder
 from crawler.audit.findings import Finding, Key, Report, Standing
+from crawler.audit.shelf import Shelf, shelf_of
 from crawler.events import Line, Stored, Voided
-from crawler.log.files import LOG, PRIVATE
-from crawler.log.reader import scan, voided
+from crawler.log.files import LOG
+from crawler.log.reader import Scan, scan, voided
 from crawler.model import Page, WorkId
 from crawler.numbers import digest_of
 
@@ -50,15 +47,16 @@ class _Checked(NamedTuple):
 
 
 def audit(directory: Path, *, decode: bool = False, progress: Progress | None = None, alone: bool = False) -> Report:
-    """Hold the files of a data set against its log. Blocking. Raises LogDamaged, OSError (no log).
+    """Hold the files of a data set against the log in `directory`. Blocking. Raises LogDamaged, OSError (no log).
 
-    `alone`: the caller holds the folder's lock.
+    `alone`: the caller holds the folder's lock. Raises StorageFailed when the images are in an object store that fails.
     """
     began = time.time()
+    shelf = shelf_of(directory)
     standing = _Standing(directory / LOG)
     report = Report(log_bytes=standing.good, torn_bytes=standing.torn)
     claimed = array("Q")
-    with _Checker(directory, decode=decode) as checker:
+    with _Checker(shelf, decode=decode) as checker:
         for image in standing:
             claimed.append(digest_of(image.path))
             if done := checker.give(image):
@@ -66,9 +64,9 @@ def audit(directory: Path, *, decode: bool = False, progress: Progress | None = 
         for done in checker.rest():
             _take(report, done, progress)
     claimed = array("Q", sorted(claimed))
-    orphans = [path for path in _files(directory) if not _has(claimed, digest_of(path))]
+    orphans = [path for path in shelf.names() if not _has(claimed, digest_of(path))]
     if not alone:
-        orphans = _forgive(report, orphans, directory, standing.good, began)
+        orphans = _forgive(report, orphans, scan(directory / LOG, standing.good), shelf, began)
     report.findings += (Finding("orphan", path, "no line of the log names it") for path in orphans)
     return report
 
@@ -137,14 +135,14 @@ class _Standing:
 class _Checker:
     """Checks files in a few threads: hashing and reading let go of the interpreter. Results come in any order."""
 
-    def __init__(self, directory: Path, *, decode: bool) -> None:
-        self._directory = directory
+    def __init__(self, shelf: Shelf, *, decode: bool) -> None:
+        self._shelf = shelf
         self._decode = decode
         self._own = threading.local()
         self._decoders: list[Decoder] = []
         cores = os.cpu_count() or 1
         # Twice the cores: while some wait for the disk, the others hash. Decoding waits for nothing but the core.
-        self._workers = min(16, cores if decode else 2 * cores)
+        self._workers = shelf.workers or min(16, cores if decode else 2 * cores)
         self._threads = ThreadPoolExecutor(self._workers, thread_name_prefix="audit")
         self._batch: list[Standing] = []
         self._running: deque[Future[list[_Checked]]] = deque()
@@ -179,14 +177,15 @@ class _Checker:
         buffer: bytearray | None = getattr(self._own, "buffer", None)
         if buffer is None:
             buffer = self._own.buffer = bytearray(BUFFER_BYTES)
-        finding = check_file(self._directory, image, buffer)
+        finding = self._shelf.check(image, buffer)
         if finding is not None or not self._decode:
             return _Checked(image.bytes, finding)
         decoder: Decoder | None = getattr(self._own, "decoder", None)
         if decoder is None:
             decoder = self._own.decoder = Decoder()
             self._decoders.append(decoder)
-        verdict, why = decoder.check(str(self._directory / image.path))
+        with self._shelf.file(image.path) as path:
+            verdict, why = decoder.check(path)
         if verdict == "undecided":
             return _Checked(image.bytes, None, (image.path, why))
         if verdict == "broken" and image.resent:
@@ -194,74 +193,11 @@ class _Checker:
         return _Checked(image.bytes, Finding("undecodable", image.path, why, image) if verdict == "broken" else None)
 
 
-def check_file(directory: Path, image: Standing, buffer: bytearray) -> Finding | None:
-    """What is wrong with the file of a `stored` line: place, presence, size, digest, in this order. Blocking.
-
-    `buffer` is what the file is read through.
-    """
-    path = image.path
-    if not path.startswith("images/") or ".." in path.split("/") or "\0" in path:
-        return Finding("misplaced", path, "the log names a place outside images/", image, aside=False)
-    try:
-        file = os.open(f"{directory}/{path}", _FLAGS)
-        try:
-            status = os.fstat(file)
-            if not stat.S_ISREG(status.st_mode):
-                return Finding("misplaced", path, "not a plain file", image)
-            if status.st_size != image.bytes:
-                what = "truncated" if status.st_size < image.bytes else "wrong_size"
-                return Finding(what, path, f"{status.st_size} bytes instead of {image.bytes}", image)
-            digest = _digest(file, buffer)
-        finally:
-            os.close(file)
-    except (FileNotFoundError, NotADirectoryError):
-        return Finding("missing", path, "not there", image, aside=False)
-    except IsADirectoryError:
-        return Finding("misplaced", path, "a folder, not a file", image)
-    except OSError as error:
-        # A sector that cannot be read is as good as lost; what we may not read may well be sound.
-        why = f"cannot be read: {error.strerror or error}"
-        return Finding("unreadable", path, why, image, mendable=error.errno == errno.EIO)
-    if digest != image.sha256:
-        return Finding("wrong_digest", path, f"SHA-256 {digest[:12]}… instead of {image.sha256[:12]}…", image)
-    return None
-
-
-_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
-"""A pipe under an image's name must not make us wait."""
-
-
-def _digest(file: int, buffer: bytearray) -> str:
-    # hashlib.file_digest makes and clears a buffer for each file: of small ones, that is most of the work.
-    digest, view = hashlib.sha256(), memoryview(buffer)
-    while size := os.readv(file, [view]):
-        digest.update(view[:size])
-    return digest.hexdigest()
-
-
-def _files(directory: Path) -> Iterator[str]:
-    """Paths of everything under images/ that is no folder, relative to `directory`, with `/`."""
-    waiting = ["images"]
-    while waiting:
-        folder = waiting.pop()
-        try:
-            with os.scandir(directory / folder) as entries:
-                found = sorted(entries, key=lambda entry: entry.name)
-        except FileNotFoundError:
-            continue
-        for entry in found:
-            path = f"{folder}/{entry.name}"
-            if entry.is_dir(follow_symlinks=folder == "images"):
-                waiting.append(path)
-            else:
-                yield path
-
-
-def _forgive(report: Report, orphans: list[str], directory: Path, good: int, began: float) -> list[str]:
-    """Take back what a run has changed since the log was read, from byte `good` on; gives the orphans that remain."""
+def _forgive(report: Report, orphans: list[str], since: Scan[Line], shelf: Shelf, began: float) -> list[str]:
+    """Take back what a run has changed since the log was read; gives the orphans that remain."""
     undone: set[Key] = set()
     renewed: set[str] = set()
-    for _, line in scan(directory / LOG, good):
+    for _, line in since:
         if isinstance(line.event, Voided):
             undone.add((line.event.log, line.event.seq))
         elif isinstance(line.event, Stored):
@@ -269,31 +205,8 @@ def _forgive(report: Report, orphans: list[str], directory: Path, good: int, beg
     report.findings = [
         f for f in report.findings if f.path not in renewed and not (f.image and undone.issuperset(f.image.lines))
     ]
-    busy = bool(orphans) and is_busy(directory)
-    young = began - SETTLING_S
-    return [p for p in orphans if p not in renewed and not (busy and _changed(directory / p) > young)]
-
-
-def is_busy(directory: Path) -> bool:
-    """Whether a run holds the folder."""
-    try:
-        handle = os.open(directory / PRIVATE / "lock", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(handle)
-    return False
-
-
-def _changed(path: Path) -> float:
-    try:
-        return path.lstat().st_ctime
-    except OSError:  # gone again: the run's business
-        return float("inf")
+    busy = bool(orphans) and shelf.busy()
+    return [path for path in orphans if path not in renewed and not (busy and shelf.changed(path) > began - SETTLING_S)]
 
 
 def _take(report: Report, checked: list[_Checked], progress: Progress | None) -> None:

@@ -23,6 +23,8 @@ from crawler.log.repair import Salvage, salvage
 from crawler.log.settings import LogSettings
 from crawler.log.writer import Log
 from crawler.stop import Stop
+from crawler.store.mirror import images_of
+from crawler.within import no_link, no_links
 
 QUARANTINE = "quarantine"
 """Under .crawl/: where bad files and orphans go. Nothing is deleted."""
@@ -40,7 +42,7 @@ class Mended:
     queued: int
     moved: int
     left: int
-    quarantine: Path
+    quarantine: Path | str
     warnings: tuple[str, ...]
 
 
@@ -51,19 +53,33 @@ class Changed(Stop):
 
 
 def repair(directory: Path, *, decode: bool = False, progress: Progress | None = None) -> Mended:
-    """Audit, and mend what is broken, the log included. Blocking.
+    """Audit, and mend what is broken, the log included; in an object store, if that is where the images are. Blocking.
 
     Raises InUse and Changed (a run is on), StorageFailed, OSError; then no file was touched.
     """
+    if address := images_of(directory):
+        return _repair_objects(address, decode, progress)
     salvaged = salvage(directory)
     with _held(directory):
         report = audit(directory, decode=decode, progress=progress, alone=True)
         size = (directory / files.LOG).stat().st_size
     warnings, moved = asyncio.run(_mend(directory, report, size))
+    return _mended(report, salvaged, moved, directory / files.PRIVATE / QUARANTINE, warnings)
+
+
+def _mended(
+    report: Report, salvaged: Salvage | None, moved: int, quarantine: Path | str, warnings: tuple[str, ...]
+) -> Mended:
     broken = [finding for finding in report.findings if finding.what != "orphan"]
     queued = sum(finding.mendable for finding in broken)
-    quarantine = directory / files.PRIVATE / QUARANTINE
     return Mended(report, salvaged, queued, moved, len(broken) - queued, quarantine, warnings)
+
+
+def _repair_objects(address: str, decode: bool, progress: Progress | None) -> Mended:
+    from crawler.audit import mend_objects  # with a library of an extra
+
+    report, moved, warnings = asyncio.run(mend_objects.repair(address, decode=decode, progress=progress))
+    return _mended(report, None, moved, f"{address}/{mend_objects.QUARANTINE}", tuple(warnings))
 
 
 @contextmanager
@@ -101,15 +117,17 @@ def _move_aside(directory: Path, findings: list[Finding]) -> int:
     if not bad:
         return 0
     quarantine = directory / files.PRIVATE / QUARANTINE
+    no_link(quarantine)
     quarantine.mkdir(exist_ok=True)
     for path in bad:
+        no_links(directory, path)
         target = _free_name(quarantine, path.rpartition("/")[2])
         try:
             os.rename(directory / path, target)
         except FileNotFoundError:
             continue
         except OSError as error:
-            if error.errno != errno.EXDEV:  # images/ may be a link to another disk
+            if error.errno != errno.EXDEV:  # images/ may be another disk
                 raise
             shutil.move(directory / path, target)
     return len(bad)

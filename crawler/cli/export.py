@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from crawler.cli.errors import UsageError
 from crawler.cli.progress_line import ProgressLine
+from crawler.cli.staging import into
 from crawler.cli.tail import log_path, no_log
 from crawler.stop import Stop
 
@@ -87,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     progress = ProgressLine("exported", began, shown=sys.stderr.isatty() and not getattr(args, "quiet", False))
     before = signal.signal(signal.SIGTERM, _terminated)
     try:
-        done = export(path.parent, Path(args.out), options, progress.tell)
+        done = into(args.out, args.replace, lambda out: export(path.parent, out, options, progress.tell))
     except KeyboardInterrupt:
         progress.end()
         print("crawler: stopped. Finished shards are whole; the same command again goes on.", file=sys.stderr)
@@ -179,6 +180,8 @@ def _told(out: str, done: Exported, elapsed: float) -> list[str]:
     if "status" in done.manifest:
         lines += [f"  pairs: {name:<21}{words.count(n):>11}" for name, n in done.manifest["status"].items()]
         lines.append(f"  in doubt, look at them:     {words.count(done.manifest['doubt']):>11}")
+        if done.manifest.get("unmatched"):
+            lines.append(f"  of them, cost a process:    {words.count(done.manifest['unmatched']):>11}")
     if totals["shards"]:
         lines += [f"  {name:<28}{words.count(n):>11}" for name, n in totals["splits"].items()]
     lines += [f"  left out: {_WORDS.get(why, why):<18}{words.count(n):>11}" for why, n in totals["left_out"].items()]
@@ -192,10 +195,10 @@ def _told(out: str, done: Exported, elapsed: float) -> list[str]:
 
 def _machine(out: str, done: Exported, elapsed: float) -> dict[str, Any]:
     """The result for programs."""
-    kept = ("complete", "to", "log", "totals", "status", "doubt", "files", "malformed_lines")
+    kept = ("complete", "to", "log", "totals", "status", "doubt", "unmatched", "files", "malformed_lines")
     return {
         "out": out,
-        "manifest": str(Path(out) / "_manifest.json"),
+        "manifest": f"{out.rstrip(chr(47))}/_manifest.json",
         "before": done.before,
         "seconds": round(elapsed, 3),
         **{key: done.manifest[key] for key in kept if key in done.manifest},

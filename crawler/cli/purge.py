@@ -9,6 +9,7 @@ from typing import Any
 
 from crawler.cli.errors import ConfigError, UsageError
 from crawler.cli.tail import log_path, no_log
+from crawler.store.mirror import images_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +30,8 @@ def run(args: argparse.Namespace) -> int:
     from crawler.dataset.takedown import DIFFERENCE, Choice, buried, purge
 
     path = log_path(args.dir)
+    if images_of(path.parent):
+        raise UsageError(f"crawler purge: {args.dir}: takes works out of folders only in this version")
     if not path.is_file():
         print(no_log(path), file=sys.stderr)
         return 2

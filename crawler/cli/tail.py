@@ -7,9 +7,13 @@ import asyncio
 import os
 import select
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from crawler.store.address import is_address, missing_extra, problem
+from crawler.store.mirror import images_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
     from crawler.watch.follow import Piece
     from crawler.watch.lines import Filter
 
+LOOK_S = 2.0
+"""How often `tail -f` asks an object store for new pieces of the log."""
 EVENTS = ("opened", "listed", "described", "stored", "gone", "failed", "voided", "throttled", "spent", "closed")
 
 
@@ -58,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
             pieces, after = [], 0
         out.show(pieces)
         if args.follow:
-            asyncio.run(_follow(path, after, chosen, out))
+            asyncio.run(_follow(path, after, chosen, out, args.dir))
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -70,13 +76,30 @@ def run(args: argparse.Namespace) -> int:
 
 
 def log_path(text: str) -> Path:
-    """Where the log of an output folder is; the log itself may be named too."""
+    """Where the log of an output folder is; the log itself may be named too.
+
+    Of an object store: what was published of its log, fetched into the user's caches. Raises UsageError, StorageFailed.
+    """
+    if is_address(text):
+        return mirror(text) / "log.jsonl"
     path = Path(text)
     return path if path.is_file() else path / "log.jsonl"
 
 
+def mirror(address: str) -> Path:
+    """A local folder with what was published of the log at an address. Raises UsageError, StorageFailed."""
+    from crawler.cli.errors import UsageError
+    from crawler.store.mirror import refresh
+
+    if wrong := problem(address) or missing_extra():
+        raise UsageError(f"{address}: {wrong}")
+    return refresh(address)
+
+
 def no_log(path: Path) -> str:
     """What to say where there is no log."""
+    if address := images_of(path.parent):
+        return f"{address}: no run has published anything here: it is output.dir in a run's config."
     return f"{path}: there is no log here. DIR is the folder that a run wrote to: output.dir in its config."
 
 
@@ -111,10 +134,20 @@ class _Out:
         sys.stdout.flush()
 
 
-async def _follow(path: Path, after: int, chosen: Filter, out: _Out) -> None:
+async def _follow(path: Path, after: int, chosen: Filter, out: _Out, place: str) -> None:
     from crawler.watch.follow import follow
 
-    async for piece in follow(path, after, idle=_leave_with_reader()):
+    leave, looked = _leave_with_reader(), time.monotonic()
+
+    def idle() -> None:
+        nonlocal looked
+        if leave is not None:
+            leave()
+        if is_address(place) and time.monotonic() - looked >= LOOK_S:
+            mirror(place)
+            looked = time.monotonic()
+
+    async for piece in follow(path, after, idle=idle):
         if chosen.wants(piece.raw):
             out.show([piece])
 

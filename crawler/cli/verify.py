@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crawler.cli.progress_line import ProgressLine
-from crawler.cli.tail import no_log
+from crawler.cli.tail import mirror, no_log
+from crawler.store.address import is_address
 
 if TYPE_CHECKING:
     from crawler.audit.findings import Finding, Report
@@ -49,7 +50,8 @@ def run(args: argparse.Namespace) -> int:
     from crawler.audit.look import audit
     from crawler.log.reader import LogDamaged
 
-    directory = Path(args.dir)
+    remote = is_address(args.dir)
+    directory = mirror(args.dir) if remote else Path(args.dir)
     if directory.name == "log.jsonl" and directory.is_file():
         directory = directory.parent
     if not (directory / "log.jsonl").is_file():
@@ -59,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
         from crawler.cli.against import against
 
         return against(args, directory)
+    where = args.dir if remote else directory
     began = time.monotonic()
     progress = ProgressLine("checked", began, shown=sys.stderr.isatty() and not getattr(args, "quiet", False))
     mended: Mended | None = None
@@ -73,20 +76,20 @@ def run(args: argparse.Namespace) -> int:
     except LogDamaged as damage:
         if not args.json:
             raise
-        print(json.dumps(_damaged(directory, damage), ensure_ascii=False))
+        print(json.dumps(_damaged(where, damage), ensure_ascii=False))
         return damage.code
     finally:
         progress.end()
     elapsed = time.monotonic() - began
     if args.json:
-        print(json.dumps(_machine(directory, report, mended, elapsed), ensure_ascii=False))
+        print(json.dumps(_machine(where, report, mended, elapsed), ensure_ascii=False))
     else:
-        for line in _told(directory, report, mended, elapsed):
+        for line in _told(where, report, mended, elapsed):
             print(line)
     return 0 if report.sound or (mended is not None and mended.left == 0) else 3
 
 
-def _told(directory: Path, report: Report, mended: Mended | None, elapsed: float) -> list[str]:
+def _told(directory: Path | str, report: Report, mended: Mended | None, elapsed: float) -> list[str]:
     """The result in words: a table, the problems, and what to do."""
     from crawler import words
 
@@ -131,7 +134,7 @@ def _now(finding: Finding, mended: Mended | None) -> str:
     return "queued again" + (", the bad file is in quarantine" if finding.aside else "")
 
 
-def _advice(directory: Path, report: Report, mended: Mended | None) -> str:
+def _advice(directory: Path | str, report: Report, mended: Mended | None) -> str:
     from crawler import words
 
     if report.sound:
@@ -151,7 +154,7 @@ def _advice(directory: Path, report: Report, mended: Mended | None) -> str:
     return "; ".join(parts)[:1].upper() + "; ".join(parts)[1:] + "."
 
 
-def _machine(directory: Path, report: Report, mended: Mended | None, elapsed: float) -> dict[str, Any]:
+def _machine(directory: Path | str, report: Report, mended: Mended | None, elapsed: float) -> dict[str, Any]:
     """The result for programs."""
     out: dict[str, Any] = {
         "directory": str(directory),
@@ -194,5 +197,5 @@ def _machine(directory: Path, report: Report, mended: Mended | None, elapsed: fl
     return out
 
 
-def _damaged(directory: Path, damage: LogDamaged) -> dict[str, Any]:
+def _damaged(directory: Path | str, damage: LogDamaged) -> dict[str, Any]:
     return {"directory": str(directory), "sound": False, "damaged": {"byte": damage.offset, "why": str(damage)}}

@@ -9,22 +9,29 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
-import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
+from crawler import within
 from crawler.dataset.derive import Derived, Recipe, Undecodable, derive, prepare_worker
+from crawler.store.address import is_address
+from crawler.store.mirror import images_of
+
+if TYPE_CHECKING:
+    from crawler.store.objects import Objects
 
 Need = Literal["bytes", "check", "presence"]
 """The bytes themselves; only whether they are as the log says; only whether a file of the right size is there."""
 Why = Literal["missing", "changed", "unreadable", "undecodable", "not_a_picture"]
 BATCH_FILES = 64
+FETCHERS = 32
+"""Threads that read from an object store: they wait for it, not for a core."""
 BATCH_BYTES = 8 << 20
 AHEAD_BYTES = 96 << 20
 T = TypeVar("T")
@@ -70,14 +77,17 @@ class _Task(NamedTuple):
 
 
 class Bodies:
-    """Gives files of `directory` in the order asked for. For one caller; closes with `with`."""
+    """Gives the files of the crawl whose log is in `directory`, in the order asked for. For one caller; closes with
+    `with`. Where the images are in an object store, StorageFailed is raised when that fails."""
 
     def __init__(self, directory: Path, need: Need, recipe: Recipe | Traced | None = None, jobs: int = 0) -> None:
         cores = jobs or os.cpu_count() or 1
         self._derives = recipe is not None
-        self._workers = cores if self._derives else 2 * cores
-        self._inline = need == "presence" and recipe is None
-        self._work: Callable[[list[_Files]], list[list[Got]]] = partial(_read_all, str(directory), need, recipe)
+        address = images_of(directory)
+        self._workers = cores if self._derives else FETCHERS if address else 2 * cores
+        self._inline = need == "presence" and recipe is None and not address
+        root = address or str(directory)
+        self._work: Callable[[list[_Files]], list[list[Got]]] = partial(_read_all, root, need, recipe)
         self._pool: Executor | None = None
         self._running: deque[_Task] = deque()
         self._ahead = 0
@@ -170,12 +180,16 @@ def _read_all(directory: str, need: Need, recipe: Recipe | Traced | None, batch:
 
 def read(directory: str, file: Wanted, need: Need, recipe: Recipe | Traced | None = None) -> Got:
     """A file, held against its line in the log, resized or traced if a recipe says so. Blocking."""
-    if not file.path.startswith("images/") or "/../" in f"{file.path}/" or "\0" in file.path:
+    if not file.path.startswith("images/") or within.leads_out(file.path):
         return Left("missing")  # the log of a crawl names no place outside images/
     if recipe is not None and file.path.endswith(".zip"):
         return Left("not_a_picture")
     try:
-        data = _bytes(os.path.join(directory, file.path), file, need if recipe is None else "bytes")
+        wanted = need if recipe is None else "bytes"
+        if is_address(directory):
+            data, need = _fetched(directory, file, wanted), "bytes"  # fetched is fetched, whoever only wanted a check
+        else:
+            data = _bytes(directory, file, wanted)
     except (FileNotFoundError, NotADirectoryError):
         return Left("missing")
     except OSError:
@@ -202,13 +216,30 @@ def _traced(data: bytes) -> Got:
         return Left("undecodable")
 
 
-def _bytes(path: str, file: Wanted, need: Need) -> bytes | None:
+def _fetched(address: str, file: Wanted, need: Need) -> bytes | None:
+    """As `_bytes`, of an object. Raises FileNotFoundError, StorageFailed."""
+    objects = _store(address)
+    if need == "presence":
+        return b"" if objects.size_now(file.path) == file.bytes else None
+    data = objects.get_now(file.path)
+    if data is None:
+        raise FileNotFoundError(file.path)
+    return data if len(data) == file.bytes and hashlib.sha256(data).hexdigest() == file.sha256 else None
+
+
+@lru_cache(1)
+def _store(address: str) -> Objects:
+    """One for each process of an export."""
+    from crawler.store.objects import Objects  # with a library of an extra
+
+    return Objects.at(address)
+
+
+def _bytes(directory: str, file: Wanted, need: Need) -> bytes | None:
     """What the file holds (b"" where only its presence is asked for); None if it is not as the log says."""
-    # O_NONBLOCK: a pipe under an image's name must not make us wait.
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    handle = within.opened(directory, file.path)
     try:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode) or status.st_size != file.bytes:
+        if os.fstat(handle).st_size != file.bytes:
             return None
         if need == "presence":
             return b""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from crawler.sinks.objects import ObjectReplaced, ObjectSink
 from crawler.store.lease import Lease
+from crawler.store.mirror import mark
 from crawler.store.objects import Objects
 from crawler.store.segments import Published
 
@@ -30,6 +31,7 @@ class ObjectPlace:
         """Become the prefix's only writer, and have its log here. Raises Taken, StorageFailed."""
         await self._lease.take()
         said = [await self._published.begin()]
+        await asyncio.to_thread(mark, self.root, self.objects.address)
         if not self._lease.conditional:
             said.append(
                 f"{self.objects.address}: this store ignores `If-None-Match: *`, so it cannot keep two crawlers apart "

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import aiofiles
 import orjson
 
+from crawler import within
 from crawler.disk import Disk
 from crawler.model import Page, WorkId
 from crawler.numbers import digest_of
@@ -53,7 +54,7 @@ class Parts:
         self.disk = disk
         self.threads = threads
         self.parts = root / ".crawl" / "parts"
-        disk.make_folder(self.parts)
+        _own(disk, root, ".crawl", self.parts)
         self.left = {entry.name for entry in os.scandir(self.parts)}
         """Notes of parts that an earlier attempt left: asked instead of the disk, once for each image."""
         self.broken = ""
@@ -80,13 +81,26 @@ class Parts:
             raise StorageFailed(self.broken)
 
 
+def _own(disk: Disk, root: Path, *names: str | Path) -> None:
+    """Make the last of these folders, none of them being a symbolic link. Raises StorageFailed, OSError."""
+    try:
+        for name in names:
+            within.no_link(root / name)
+    except OSError as error:
+        raise StorageFailed(
+            f"{error.filename}: {error.strerror}: what was written there would lie elsewhere. Nothing was asked of any "
+            "site. Put output.dir itself where there is room, then run the same command again."
+        ) from None
+    disk.make_folder(root / names[-1])
+
+
 class Folder(Parts):
     """Images under `root/images`."""
 
     def __init__(self, root: Path, disk: Disk, threads: Executor | None = None) -> None:
         super().__init__(root, disk, threads)
         images = root / "images"
-        disk.make_folder(images)
+        _own(disk, root, "images", images)
         disk.sync_folder(images)  # a process that was killed may have made folders there, and not synced their names
         self._below = f"{root}/"
         self._names: dict[str, _Names] = {}
@@ -112,6 +126,7 @@ class Folder(Parts):
             names = self._names.get(folder)
             if names is None:
                 path = self.root / folder
+                within.no_link(path)
                 self._durably(self.disk.make_folder, path)
                 names = self._names[folder] = _Names(lambda: self._durably(self.disk.sync_folder, path))
             return names
@@ -273,10 +288,14 @@ class PartFile:
             "bytes": self._on_disk,
             "sha256": "" if self._digest is None else self._digest.hexdigest(),
         }
-        await self._hop(lambda: self._note.write_bytes(orjson.dumps(note)) and None)
+        await self._hop(lambda: self._write_note(orjson.dumps(note)))
         self._noted = True
         self._folder.left.add(self._note.name)
         return None
+
+    def _write_note(self, note: bytes) -> None:
+        with within.fresh(self._note) as file:
+            file.write(note)
 
     async def drop(self) -> None:
         """Forget the bytes."""

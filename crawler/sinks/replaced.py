@@ -16,6 +16,7 @@ from pathlib import Path
 
 from crawler.disk import Disk
 from crawler.sinks.sink import Pending
+from crawler.within import fresh, no_link, no_links
 
 PATH = re.compile(r"images/[0-9]{3}/[^/\0]+\.[a-z]+")
 _NAME = re.compile(r"([0-9]{3})_(.+)\.([0-9a-f]{16})\.([a-z]+)")
@@ -38,7 +39,9 @@ class Replaced:
         for path, sha256 in files:
             if not PATH.fullmatch(path):
                 continue  # no path that a run writes: a log cannot lead out of images/
+            no_links(self._root, path)
             if not made:
+                no_link(self._pending)
                 self._disk.make_folder(self._pending)
             made = True
             name = self._pending / pending_name(path, sha256)
@@ -66,10 +69,12 @@ class Replaced:
             if claim.startswith(one.digest) and claim:
                 self._disk.unlink(self._pending / one.name)  # the log has it as it was
                 continue
+            no_links(self._root, one.path)
             old = self._root / one.path
             if not claim and self._is(old, one.digest):
                 self._disk.unlink(old)
                 self._disk.sync_folder(old.parent)
+            no_link(self.folder)
             self._disk.make_folder(self.folder)
             self._disk.replace(self._pending / one.name, self.folder / kept_name(one.name))
             self._disk.sync_folder(self.folder)
@@ -82,7 +87,7 @@ class Replaced:
             return False
 
     def _copy(self, source: Path, target: Path) -> None:
-        with source.open("rb") as old, target.open("wb") as new:
+        with source.open("rb") as old, fresh(target) as new:
             shutil.copyfileobj(old, new, 1 << 20)
             new.flush()
             self._disk.sync(new.fileno())

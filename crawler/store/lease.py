@@ -22,6 +22,7 @@ import os
 import re
 import secrets
 import socket
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -29,7 +30,7 @@ from typing import Any, cast
 import orjson
 
 from crawler.stop import Stop, StorageFailed
-from crawler.store.objects import Objects
+from crawler.store.objects import Found, Objects
 
 WRITERS = ".crawl/writers"
 PROBE = ".crawl/probe"
@@ -153,12 +154,7 @@ class Lease:
         return max((int(match[1]) for match in found if match), default=0)
 
     async def _read(self, number: int) -> dict[str, Any]:
-        raw = await self._objects.get(_key(number))
-        try:
-            value: Any = orjson.loads(raw or b"{}")
-        except ValueError:
-            return {}
-        return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+        return _fields(await self._objects.get(_key(number)) or b"{}")
 
     def _body(self, *, left: bool = False) -> bytes:
         who = {"host": self._who.host, "pid": self._who.pid, "machine": self._who.machine, "started": self._who.started}
@@ -177,6 +173,33 @@ async def ignores_nothing(objects: Objects) -> bool:
     """Whether the store refuses to create an object that is there: asked by creating one twice, with other bytes."""
     await objects.put(PROBE, secrets.token_bytes(16))
     return not await objects.create(PROBE, secrets.token_bytes(16))
+
+
+def busy_now(objects: Objects) -> bool:
+    """Whether somebody writes to a prefix, for people who look: by its writer's last word, and when it was said.
+
+    Blocking. Raises StorageFailed.
+    """
+    newest = max((one for one in objects.listing_now(WRITERS) if _KEY.fullmatch(one.key)), key=_key_of, default=None)
+    raw = None if newest is None else objects.get_now(newest.key)
+    if newest is None or raw is None:
+        return False
+    seen = _fields(raw)
+    who = _who(seen)
+    silent_s = time.time() - newest.at.timestamp()
+    return not seen.get("left") and (who is None or not who.dead()) and silent_s < 3 * LIFE_S
+
+
+def _key_of(found: Found) -> str:
+    return found.key
+
+
+def _fields(raw: bytes) -> dict[str, Any]:
+    try:
+        value: Any = orjson.loads(raw)
+    except ValueError:
+        return {}
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _key(number: int) -> str:

@@ -170,6 +170,10 @@ class Objects:
 
         return self._ask_now(key, ask)
 
+    def size_now(self, key: str) -> int:
+        """Bytes of an object. Raises FileNotFoundError."""
+        return self._ask_now(key, lambda: obstore.head(self._store, key)["size"])
+
     def blocks_now(self, key: str) -> Iterator[bytes]:
         """An object, a piece at a time. Raises FileNotFoundError at the first."""
         stream = self._ask_now(

@@ -23,6 +23,7 @@ from crawler.disk import Disk
 from crawler.stop import StorageFailed
 from crawler.store.lease import Lost
 from crawler.store.objects import Found, Objects
+from crawler.within import replace
 
 FOLDER = "log"
 LOG = "log.jsonl"
@@ -111,8 +112,7 @@ class Published:
     def _remember(self) -> None:
         """Not synced: a mark that is too old makes one check weaker, once."""
         part = self._mark.with_name(f"{self._mark.name}.new")
-        part.write_bytes(orjson.dumps({"pieces": self.pieces}))
-        part.replace(self._mark)
+        replace(self._mark, part, orjson.dumps({"pieces": self.pieces}))
 
     async def _catch_up(self, pieces: Sequence[Found]) -> str:
         disk = Disk()

@@ -8,15 +8,15 @@ from __future__ import annotations
 import base64
 import csv
 import io
-import os
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from crawler import __version__
+from crawler import __version__, within
 from crawler.log.reader import scan, voided
 from crawler.model import bit_of
 from crawler.rules.replay import State, Totals
+from crawler.store.mirror import at_hand
 from crawler.watch.draw import Cell, Table
 from crawler.watch.report_parts import Facts, sections
 from crawler.watch.status import is_running
@@ -88,13 +88,11 @@ def contact_sheet(directory: Path, tally: Tally) -> list[tuple[Sample, bool, str
     out: list[tuple[Sample, bool, str]] = []
     try:
         for sample in tally.sheet:
-            path = PurePosixPath(sample.path)
-            if path.is_absolute() or ".." in path.parts:
-                continue
             bit = bit_of(sample.id)
             # A work whose rating is not known is not shown as if it had none.
             rated = bit in tally.rated or (isinstance(sample.id, int) and bit not in tally.described)
-            jpeg = thumbs.make(str(directory / path), EDGE, blur=rated)
+            with at_hand(directory, sample.path) as file:
+                jpeg = thumbs.make(file, EDGE, blur=rated)
             if jpeg is not None:
                 out.append((sample, rated, "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()))
     finally:
@@ -120,10 +118,4 @@ def _harmless(value: Cell) -> Cell:
 
 def replace(path: Path, body: bytes) -> None:
     """Write a file aside, then give it its name. Raises OSError."""
-    aside = path.with_name(f".{path.name}.new")
-    try:
-        aside.write_bytes(body)
-        os.replace(aside, path)
-    except OSError:
-        aside.unlink(missing_ok=True)
-        raise
+    within.replace(path, path.with_name(f".{path.name}.new"), body)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from crawler.rules.replay import State, Totals
+from crawler.store.mirror import images_of
 from crawler.watch.draw import Bar, Cell, Curve, Table, columns, curve, figure, heat, rows, stack, table, text
 from crawler.watch.tally import Sample, Span, Tally, edge
 from crawler.words import clean, count, duration, number, per_second, plural, seconds_of, share, size, tell, words
@@ -37,7 +38,7 @@ class Facts:
     @property
     def name(self) -> str:
         """The folder and what it lies in: many a folder is just called `data`."""
-        return _place(self.directory.resolve())
+        return images_of(self.directory) or _place(self.directory.resolve())
 
     @property
     def settled(self) -> int:

@@ -19,6 +19,7 @@ from crawler.log.reader import LogDamaged, replay
 from crawler.progress import Rates, Snapshot, day_fields
 from crawler.rules.ahead import Left
 from crawler.rules.replay import State, Totals
+from crawler.store.mirror import busy_there, images_of
 from crawler.watch.days import day_rows, days
 from crawler.watch.follow import last_lines
 from crawler.watch.outlook import outlook
@@ -59,7 +60,7 @@ class Pace:
 class Status:
     """All that `crawler status` says. `now` UTC seconds."""
 
-    directory: Path
+    directory: Path | str
     now: float
     state: State
     totals: Totals
@@ -73,7 +74,7 @@ def read_status(path: Path) -> Status:
 
     Raises OSError, LogDamaged (a torn tail is silent: it may be a write under way).
     """
-    running = is_running(path.parent)
+    folder, running = path.parent, is_running(path.parent)
     try:
         state = replay(path)
     except LogDamaged:
@@ -82,7 +83,15 @@ def read_status(path: Path) -> Status:
     now = time.time()
     totals, timed = state.totals(state.listed()), _timed(path)
     moment = now if running else None
-    return Status(path.parent, now, state, totals, pace(timed, moment), running, outlook(timed, state, totals, moment))
+    return Status(
+        images_of(folder) or folder,
+        now,
+        state,
+        totals,
+        pace(timed, moment),
+        running,
+        outlook(timed, state, totals, moment),
+    )
 
 
 def _timed(path: Path) -> list[tuple[float, Event | None]]:
@@ -92,7 +101,9 @@ def _timed(path: Path) -> list[tuple[float, Event | None]]:
 
 
 def is_running(directory: Path) -> bool:
-    """Whether a process holds the folder's lock."""
+    """Whether a process holds the folder's lock, or for a mirror: whether one wrote to the store."""
+    if busy_there(directory):
+        return True
     try:
         descriptor = os.open(directory / ".crawl" / "lock", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
