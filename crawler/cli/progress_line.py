@@ -15,11 +15,13 @@ class ProgressLine:
         self._shown = shown
         self._wrote = False
 
-    def tell(self, images: int, size: int) -> None:
-        """So many images and bytes so far."""
+    def tell(self, images: int, size: int, verb: str = "") -> None:
+        """So many images and bytes so far. Another `verb` than before begins anew."""
         from crawler import words
 
         now = time.monotonic()
+        if verb and verb != self._verb:
+            self._verb, self._began = verb, now
         if not self._shown or now - self._last < 1:
             return
         self._last = now

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from crawler.dataset.bodies import Bodies, Body, Need, Wanted
 from crawler.dataset.columns import Row, row_of
@@ -27,7 +27,12 @@ Layout = Literal["folders", "shards", "none"]
 LAYOUTS: tuple[Layout, ...] = ("folders", "shards", "none")
 UNSOUND = ("missing", "changed", "unreadable", "undecodable")
 """Reasons for leaving an image out that say something is wrong with its file."""
-Progress = Callable[[int, int], None]
+
+
+class Progress(Protocol):
+    """Is told images and bytes gone through so far, and what was done with them."""
+
+    def __call__(self, images: int, size: int, done: str = "exported", /) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +114,7 @@ class Job:
         self.gone_through[0] += 1
         self.gone_through[1] += size
         if self.progress is not None:
-            self.progress(*self.gone_through)
+            self.progress(self.gone_through[0], self.gone_through[1])
 
 
 def wanted(row: Row) -> Wanted:

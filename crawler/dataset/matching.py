@@ -5,40 +5,57 @@ What is found is noted as it comes, under the digests of the pages: an export th
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import multiprocessing
 import os
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
 from crawler.dataset.bodies import Bodies, Body, Got, Traced
 from crawler.dataset.columns import Row
 from crawler.dataset.derive import prepare_worker
-from crawler.dataset.job import Job, wanted
+from crawler.dataset.job import wanted
+from crawler.likeness import WAY
+from crawler.stop import Stop
 
 if TYPE_CHECKING:
     from crawler.likeness.align import Print
 
 KEPT = 16
 """Candidates of a pair that the data set tells."""
-NOTES = "matches.jsonl"
 Sides = tuple[Sequence[Row], Sequence[Row]]
 Found = list[dict[str, Any]]
 """Pairs of pages, best choice first: places in the lists of rows, score, flip, scale, and where the sketch lies."""
+Pages = list[bytes | None]
+"""The packed lines of the pages of both works; None for one that could not be read."""
+
+
+class MatchersDied(Stop):
+    """The processes that match pages end as soon as they are started."""
+
+    code, reason = 1, "error"
 
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """What the lines say of a pair: its best pairs of pages. `unread`: pages that could not be read."""
+    """What the lines say of a pair: its best pairs of pages. `unread`: pages that could not be read.
+
+    `lost`: the process that held them against each other died of it, or had too little memory; nothing was found.
+    """
 
     found: Found
     compared: int
     unread: int
+    lost: bool = False
 
     @property
     def doubt(self) -> bool:
@@ -48,98 +65,10 @@ class Matched:
         return not self.found or self.found[0]["score"] < LIKELY
 
 
-def matched(job: Job, pairs: Iterable[tuple[int, Sides]]) -> Iterator[tuple[int, Matched]]:
-    """Each pair's number with what the lines of its pages say, in order."""
-    with _Notes(job) as notes, _Pool(job.options.jobs) as pool:
-        for number, key, result in pool.run(notes, job, pairs):
-            notes.add(key, result)
-            yield number, Matched(**result)
+NOTHING = Matched([], 0, 0, lost=True)
 
 
-class _Notes:
-    """What is known from before, by the digests of both sides' pages."""
-
-    def __init__(self, job: Job) -> None:
-        self._path = job.manifest.scratch / NOTES
-        self.known: dict[str, dict[str, Any]] = {}
-        if self._path.is_file():
-            for line in self._path.read_bytes().splitlines():
-                try:
-                    noted = orjson.loads(line)
-                except orjson.JSONDecodeError:  # torn by a kill
-                    continue
-                self.known[noted.pop("key")] = noted
-        self._file = self._path.open("ab")
-        self._file.write(b"\n")  # after a torn line
-
-    def __enter__(self) -> _Notes:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def add(self, key: str, result: Mapping[str, Any]) -> None:
-        """Note it; lost when killed at once, and then found again."""
-        if key not in self.known:
-            self._file.write(orjson.dumps({"key": key, **result}) + b"\n")
-
-
-class _Pool:
-    """Processes that align lines, fed in order."""
-
-    def __init__(self, jobs: int) -> None:
-        self._workers = jobs or os.cpu_count() or 1
-        context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
-        self._pool = ProcessPoolExecutor(self._workers, mp_context=context, initializer=prepare_worker)
-
-    def __enter__(self) -> _Pool:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(cancel_futures=True)
-
-    def run(
-        self, notes: _Notes, job: Job, pairs: Iterable[tuple[int, Sides]]
-    ) -> Iterator[tuple[int, str, dict[str, Any]]]:
-        """Number, key and result of each pair. Known ones are not read."""
-
-        def asked() -> Iterator[tuple[tuple[int, str, int], tuple[Any, ...]]]:
-            for number, sides in pairs:
-                key = _key(sides)
-                files = () if key in notes.known else tuple(wanted(row) for side in sides for row in side)
-                yield (number, key, len(sides[0])), files
-
-        under_way: deque[tuple[int, str, Future[dict[str, Any]]]] = deque()
-        with Bodies(job.directory, "bytes", Traced(), job.options.jobs) as bodies:
-            for (number, key, split), got in bodies.load(asked()):
-                result: Future[dict[str, Any]] = Future()
-                if key in notes.known:
-                    result.set_result(notes.known[key])
-                else:
-                    result = self._pool.submit(align_pages, [_bytes(one) for one in got], split)
-                under_way.append((number, key, result))
-                if len(under_way) > 4 * self._workers:
-                    done = under_way.popleft()
-                    yield done[0], done[1], done[2].result()
-            while under_way:
-                done = under_way.popleft()
-                yield done[0], done[1], done[2].result()
-
-
-def _key(sides: Sides) -> str:
-    texts = [",".join(row.values["sha256"] for row in side) for side in sides]
-    return hashlib.sha256("|".join(texts).encode()).hexdigest()
-
-
-def _bytes(got: Got) -> bytes | None:
-    return got.data if isinstance(got, Body) else None
-
-
-_prints: OrderedDict[bytes, Print] = OrderedDict()
-"""A worker's latest sketches, made ready: the colourings of a sketch often follow each other."""
-
-
-def align_pages(pages: list[bytes | None], split: int) -> dict[str, Any]:
+def align_pages(pages: Pages, split: int) -> dict[str, Any]:
     """Runs in a worker: the packed lines of all pages, the colouring's first. As the fields of Matched."""
     from crawler.likeness.pages import page_pairs
 
@@ -151,6 +80,192 @@ def align_pages(pages: list[bytes | None], split: int) -> dict[str, Any]:
         place = {name: round(getattr(match, name), 4) for name in ("score", "scale", "left", "top", "width", "height")}
         found.append({"colored": pair.colored, "sketch": pair.sketch, "flip": match.flip, **place})
     return {"found": found, "compared": len(pairs), "unread": sum(page is None for page in pages)}
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where matching is done: the crawl's folder, the file that notes what is found, and processes (0: one a core).
+
+    `align`: what a worker does with the pages of a pair; a function of a module.
+    """
+
+    directory: Path
+    notes: Path
+    jobs: int = 0
+    align: Callable[[Pages, int], dict[str, Any]] = align_pages
+
+
+def matched(desk: Desk, pairs: Iterable[tuple[int, Sides]]) -> Iterator[tuple[int, Matched]]:
+    """Each pair's number with what the lines of its pages say, in order. Raises MatchersDied, OSError."""
+    with Notes(desk.notes) as notes, Bodies(desk.directory, "bytes", Traced(), desk.jobs) as bodies:
+        pool = _Pool(desk)
+
+        def asked() -> Iterator[tuple[tuple[int, bytes, int], tuple[Any, ...]]]:
+            for number, sides in pairs:
+                key = key_of(sides)
+                files = () if key in notes else tuple(wanted(row) for side in sides for row in side)
+                yield (number, key, len(sides[0])), files
+
+        try:
+            for (number, key, split), got in bodies.load(asked()):
+                pool.give(_Task(number, key, [_bytes(one) for one in got], split, notes.get(key)))
+                while pool.full:
+                    yield pool.take(notes)
+            while pool.under_way:
+                yield pool.take(notes)
+        finally:
+            pool.close()
+
+
+class Notes:
+    """What is known from before, by the digests of both sides' pages. In memory is where it lies in the file."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        self._places: dict[bytes, tuple[int, int]] = {}
+        at = 0
+        with path.open("rb") as lines:
+            for line in lines:
+                with suppress(KeyError, ValueError, TypeError):  # torn by a kill
+                    self._places[bytes.fromhex(orjson.loads(line)["key"])] = at, len(line)
+                at += len(line)
+        self._put(b"\n")  # after a torn line
+
+    def __enter__(self) -> Notes:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._file)
+
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._places
+
+    def get(self, key: bytes) -> Matched | None:
+        """What was found before, None if nothing was."""
+        place = self._places.get(key)
+        if place is None:
+            return None
+        noted = orjson.loads(os.pread(self._file, place[1], place[0]))
+        del noted["key"]
+        return Matched(**noted)
+
+    def add(self, key: bytes, result: Matched) -> None:
+        """Note it at once. What a process died of is not noted: it may fare better next time."""
+        if key not in self._places and not result.lost:
+            self._places[key] = self._put(orjson.dumps({"key": key.hex(), **asdict(result)}) + b"\n")
+
+    def _put(self, line: bytes) -> tuple[int, int]:
+        written = os.write(self._file, line)
+        if written < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        # Behind what others may have noted meanwhile.
+        return os.lseek(self._file, 0, os.SEEK_CUR) - len(line), len(line)
+
+
+class _Task(NamedTuple):
+    """A pair under way. `known`: what is known of it from before, so that its pages were not read."""
+
+    number: int
+    key: bytes
+    pages: Pages
+    split: int
+    known: Matched | None
+
+
+class _Pool:
+    """Processes that align lines, fed in order. One that dies costs the pair that it died of, and no other."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._workers = desk.jobs or os.cpu_count() or 1
+        self._align = desk.align
+        self._pool = self._new(self._workers)
+        self.under_way: deque[tuple[_Task, Future[dict[str, Any]] | None]] = deque()
+
+    @property
+    def full(self) -> bool:
+        """Nothing more need be given yet."""
+        return len(self.under_way) > 4 * self._workers
+
+    def give(self, task: _Task) -> None:
+        """Begin with a pair."""
+        self.under_way.append((task, self._submit(task)))
+
+    def take(self, notes: Notes) -> tuple[int, Matched]:
+        """The next pair's number and result, which is noted."""
+        task, future = self.under_way.popleft()
+        if future is None:
+            assert task.known is not None
+            return task.number, task.known
+        try:
+            result = Matched(**future.result())
+        except MemoryError:
+            result = _nothing(task)
+        except BrokenProcessPool:
+            result = self._alone(task)
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = self._new(self._workers)
+            # What else was under way is asked for again.
+            self.under_way = deque((t, f if f is None or _sound(f) else self._submit(t)) for t, f in self.under_way)
+        notes.add(task.key, result)
+        return task.number, result
+
+    def close(self) -> None:
+        """End the processes."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def _submit(self, task: _Task) -> Future[dict[str, Any]] | None:
+        if task.known is not None:
+            return None
+        try:
+            return self._pool.submit(self._align, task.pages, task.split)
+        except BrokenProcessPool as error:
+            failed: Future[dict[str, Any]] = Future()
+            failed.set_exception(error)
+            return failed
+
+    def _alone(self, task: _Task) -> Matched:
+        """Some process died: of this pair? It is tried once more, in a process of its own."""
+        try:
+            with self._new(1) as pool:
+                return Matched(**pool.submit(self._align, task.pages, task.split).result())
+        except (MemoryError, BrokenProcessPool):
+            pass
+        try:
+            with self._new(1) as pool:
+                pool.submit(align_pages, [], 0).result()
+        except (MemoryError, BrokenProcessPool) as error:
+            raise MatchersDied(
+                "crawler: the processes that match pages end as soon as they start. Is there memory for them? Run the "
+                "same command again to go on: with fewer at a time (--jobs 1), or with --match shape, which needs none."
+            ) from error
+        return _nothing(task)
+
+    @staticmethod
+    def _new(workers: int) -> ProcessPoolExecutor:
+        context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
+        return ProcessPoolExecutor(workers, mp_context=context, initializer=prepare_worker)
+
+
+def _nothing(task: _Task) -> Matched:
+    return Matched([], 0, sum(page is None for page in task.pages), lost=True)
+
+
+def _sound(future: Future[Any]) -> bool:
+    return future.done() and not future.cancelled() and not isinstance(future.exception(), BrokenProcessPool)
+
+
+def key_of(sides: Sides) -> bytes:
+    """What a result is noted under: the digest of the digests of all pages of both sides, and of the way to match."""
+    texts = [str(WAY), *(",".join(row.values["sha256"] for row in side) for side in sides)]
+    return hashlib.sha256("|".join(texts).encode()).digest()
+
+
+def _bytes(got: Got) -> bytes | None:
+    return got.data if isinstance(got, Body) else None
+
+
+_prints: OrderedDict[bytes, Print] = OrderedDict()
+"""A worker's latest sketches, made ready: the colourings of a sketch often follow each other."""
 
 
 def _print(page: bytes) -> Print:

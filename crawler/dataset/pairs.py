@@ -11,7 +11,7 @@ from typing import Any
 from crawler.dataset.columns import Row, group_of, row_of, split_of
 from crawler.dataset.index import Index, Item
 from crawler.dataset.match import best
-from crawler.dataset.matching import Matched, Sides
+from crawler.dataset.matching import NOTHING, Notes, Sides, key_of
 from crawler.model import WorkId
 from crawler.sources.ids import Problem, parse_id, without_comment
 from crawler.sources.lines import Tally, read_lines, read_rows
@@ -73,7 +73,8 @@ class Pairs:
         splits: Sequence[tuple[str, float]],
         where: Callable[[Mapping[str, Any]], bool],
     ) -> None:
-        self.matches: dict[int, Matched] = {}
+        self.notes: Notes | None = None
+        """What the line matcher found; None where it was not asked."""
         self._index = index
         self._listed = listed
         self._splits = splits
@@ -136,9 +137,10 @@ class Pairs:
         }
         if shape is None:
             return Pair(number, key, split, values, None)
-        lined = self.matches.get(number)
+        rows = [[row for _, row in side] for side in kept]
+        lined = None if self.notes is None else self.notes.get(key_of((rows[0], rows[1]))) or NOTHING
         if lined is not None and lined.found:
-            found = [_candidate(one, [[row for _, row in side] for side in kept]) for one in lined.found]
+            found = [_candidate(one, rows) for one in lined.found]
             values["match"] = {**found[0], "by": "lines", "compared": lined.compared}
             values["candidates"] = found
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -12,7 +12,7 @@ from crawler.dataset.bodies import Body, Left, Need
 from crawler.dataset.columns import Row
 from crawler.dataset.folders import Folder
 from crawler.dataset.job import Job, Options, wanted
-from crawler.dataset.matching import matched
+from crawler.dataset.matching import Desk, Notes, Sides, matched
 from crawler.dataset.pairs import SIDES, Pair, Pairs, arrow_row, read_pairs, schema
 from crawler.dataset.shards import Series
 from crawler.dataset.stops import Refused, need
@@ -45,7 +45,7 @@ class Writer:
     def __call__(self, job: Job) -> None:
         pairs = Pairs(job.index, self.listed, job.options.splits, job.where)
         if job.options.match == "lines":
-            pairs.matches = dict(matched(job, pairs.both()))
+            self._match(job, pairs)
         if job.options.layout != "none":
             self._images(job, pairs)
         counts: Counter[str] = Counter()
@@ -65,6 +65,27 @@ class Writer:
         job.manifest.data["status"] = {name: counts[name] for name in ("both", "one", "none")}
         job.manifest.data["doubt"] = doubt
         job.manifest.data["malformed_lines"] = len(self.listed.problems)
+
+    def _match(self, job: Job, pairs: Pairs) -> None:
+        """Match the pages of all pairs, to be looked up in the notes of what was found."""
+        desk = Desk(job.directory, job.manifest.scratch / "matches.jsonl", job.options.jobs)
+        sizes: deque[tuple[int, int]] = deque()
+
+        def both() -> Iterator[tuple[int, Sides]]:
+            for number, sides in pairs.both():
+                rows = [*sides[0], *sides[1]]
+                sizes.append((len(rows), sum(row.values["bytes"] for row in rows)))
+                yield number, sides
+
+        lost = images = size = 0
+        for _, result in matched(desk, both()):
+            lost += result.lost
+            more = sizes.popleft()
+            images, size = images + more[0], size + more[1]
+            if job.progress is not None:
+                job.progress(images, size, "matched")
+        job.manifest.data["unmatched"] = lost
+        pairs.notes = job.stack.enter_context(Notes(desk.notes))
 
     def _as_parquet(self, job: Job, pairs: Pairs) -> str:
         from crawler.dataset.parquet import Sink
@@ -112,14 +133,14 @@ class Writer:
                 part.drop()
 
 
-Sides = list[tuple[str, Row, Body]]
+Halves = list[tuple[str, Row, Body]]
 
 
 class _Part(Protocol):
     """One split of the pairs' images."""
 
     def finished(self, pair: Pair) -> bool: ...
-    def add(self, pair: Pair, sides: Sides) -> None: ...
+    def add(self, pair: Pair, sides: Halves) -> None: ...
     def leave(self, pair: Pair, why: str) -> None: ...
     def end(self) -> Counter[str]: ...
     def drop(self) -> None: ...
@@ -135,7 +156,7 @@ class _Tars:
     def finished(self, pair: Pair) -> bool:
         return self._series.finished((pair.number, 0))
 
-    def add(self, pair: Pair, sides: Sides) -> None:
+    def add(self, pair: Pair, sides: Halves) -> None:
         members = [
             (f"{side}.{row.ext if self._resize is None else self._resize.ext}", body.data or b"")
             for side, row, body in sides
@@ -162,7 +183,7 @@ class _Folders:
     def finished(self, pair: Pair) -> bool:
         return self._folder.finished
 
-    def add(self, pair: Pair, sides: Sides) -> None:
+    def add(self, pair: Pair, sides: Halves) -> None:
         names: dict[str, str] = {}
         for side, row, body in sides:
             name = f"{side}/{pair.key}.{row.ext if self._resize is None else self._resize.ext}"

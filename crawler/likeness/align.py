@@ -28,8 +28,10 @@ LEAST = 0.12
 """Pictures that overlap by a smaller share of the smaller one are not compared."""
 LOOKS = 5
 """Places of the search that are looked at closely, and the best of them once more."""
-WEIGHTS_CLOSE = (-13.39, 3.37, 5.73, 5.02, 5.05)
-WEIGHTS = (-13.84, 2.62, 3.26, 2.96, 3.40, 3.15, 3.17, 3.42)
+LOW = 0.05
+"""Agreement by chance that there always is."""
+WEIGHTS_CLOSE = (-7.54, 1.94, 6.05, 3.89, 4.53)
+WEIGHTS = (-7.89, 1.65, 5.49, 2.98, 4.04, 3.50)
 """Of a constant and a match's `grounds`, after the close look and after the closest: fitted on families of the stand-in
 (scripts/bench/match.py --fit)."""
 
@@ -41,8 +43,9 @@ class Match:
     `score` 0 to 1: how likely they are the same lines. `flip`: the second is mirrored. `scale`: its longer side by the
     first's, as drawn there. `left`, `top`, `width`, `height`: where it lies, in shares of the first's longer side.
     `seen`: share of the second's lines that lie within the first; `fills`: of the first's within the second.
-    `evidence`: agreement of all lines where both are; how much of the second's lines is found in the first; how
-    parallel the lines are where both have some: when looked at closely, and once more closer.
+    `lead`: logarithm of how much better lines agree there than where they agree best elsewhere: any two drawings agree
+    somewhere, and busy ones more. `evidence`: agreement of all lines where both are, and how much of the second's lines
+    is found in the first, when looked at closely; and both once more, closer.
     """
 
     score: float
@@ -54,12 +57,13 @@ class Match:
     height: float = 0.0
     seen: float = 0.0
     fills: float = 0.0
+    lead: float = 0.0
     evidence: tuple[float, ...] = ()
 
     @property
     def grounds(self) -> tuple[float, ...]:
         """What the score weighs, besides a constant."""
-        return (max(self.seen, self.fills), *self.evidence)
+        return (max(self.seen, self.fills), self.lead, *self.evidence[:3])
 
 
 class Place(NamedTuple):
@@ -142,10 +146,28 @@ def score(a: Image.Image, b: Image.Image) -> Match:
 
 def align(a: Print, b: Print) -> Match:
     """As `score`, of pictures that are ready; some 20 ms."""
-    guesses = (_guess(place) for place in search(a, b)[:LOOKS])
-    found = [match for guess in guesses if (match := look(a.close, b, guess, CLOSE)) is not None]
-    best = max(found, key=lambda match: match.score, default=Match(0.0))
-    return look(a.closest, b, best, CLOSEST) or best if found else best
+    places = search(a, b)
+    elsewhere = max(LOW, _elsewhere(places))
+    found: list[Match] = []
+    for place in places[:LOOKS]:
+        match = look(a.close, b, _guess(place), CLOSE)
+        if match is not None:
+            found.append(_scored(replace(match, lead=math.log(max(LOW, match.evidence[0]) / elsewhere))))
+    if not found:
+        return Match(0.0)
+    best = max(found, key=lambda match: match.score)
+    closer = look(a.closest, b, best, CLOSEST)
+    return best if closer is None else _scored(closer)
+
+
+def _elsewhere(places: list[Place]) -> float:
+    """How good the best place is that is not about the best one of all."""
+    best = places[0]
+    for place in places:
+        apart = abs(place.down - best.down) + abs(place.across - best.across)
+        if place.flip != best.flip or abs(place.size - best.size) > 2 or apart > SMALL // 6:
+            return place.worth
+    return 0.0
 
 
 def _guess(place: Place) -> Match:
@@ -198,7 +220,6 @@ def look(ours: Field, b: Print, guess: Match, focus: Focus) -> Match | None:
     evidence = (
         met / math.sqrt(power_a * power_b + 1e-6),
         min(1.5, met / (power_b + 1e-6)),
-        min(1.5, met / (float((np.abs(over) * np.abs(under)).sum()) + 1e-6)),
     )
     # A point of ours at u shows what of theirs is at u - corner + moved + stretch * (u - middle).
     middle, corner = ((y0 + y1) / 2, (x0 + x1) / 2), (top, left)
@@ -206,13 +227,15 @@ def look(ours: Field, b: Print, guess: Match, focus: Focus) -> Match | None:
     size = max(high, wide)
     high, wide = guess.scale * high / size / (1 + stretch[0]), guess.scale * wide / size / (1 + stretch[1])
     seen, fills = min(1.0, power_b / (_power(theirs) + 1e-6)), min(1.0, power_a / (_power(ours) + 1e-6))
-    found = Match(0.0, guess.flip, max(high, wide), x, y, wide, high, seen, fills, (*guess.evidence, *evidence))
-    return replace(found, score=_score(found.grounds))
+    evidence = (*guess.evidence, *evidence)
+    return Match(0.0, guess.flip, max(high, wide), x, y, wide, high, seen, fills, guess.lead, evidence)
 
 
-def _score(grounds: tuple[float, ...]) -> float:
+def _scored(match: Match) -> Match:
+    grounds = match.grounds
     constant, *weights = WEIGHTS_CLOSE if len(grounds) < len(WEIGHTS) - 1 else WEIGHTS
-    return 1 / (1 + math.exp(-constant - sum(w * v for w, v in zip(weights, grounds, strict=True))))
+    odds = constant + sum(w * v for w, v in zip(weights, grounds, strict=True))
+    return replace(match, score=1 / (1 + math.exp(-odds)))
 
 
 def _fit(ours: Field, theirs: Field, start: tuple[int, int], focus: Focus) -> Fit:

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "dataset"))
 
 from pair_trials import Result, Trial, auc, example, of_other, of_stand_in, tried
 
-from crawler.likeness.align import Print, align
+from crawler.likeness.align import WEIGHTS, WEIGHTS_CLOSE, Print, align
 from crawler.likeness.lines import lines_of
 from crawler.likeness.pages import LIKELY
 
@@ -91,10 +91,10 @@ def fit() -> None:
     truth: list[float] = []
     for trial, colored, sketch, same in samples():
         match = align(Print(lines_of(trial.colored[colored])), Print(lines_of(trial.sketch[sketch])))
-        if len(match.grounds) == 7:
+        if len(match.grounds) == len(WEIGHTS) - 1:
             grounds.append(match.grounds)
             truth.append(float(same))
-    for name, columns in (("WEIGHTS_CLOSE", 4), ("WEIGHTS", 7)):
+    for name, columns in (("WEIGHTS_CLOSE", len(WEIGHTS_CLOSE) - 1), ("WEIGHTS", len(WEIGHTS) - 1)):
         weights = logistic(np.array(grounds)[:, :columns], np.array(truth))
         print(f"{name} = ({', '.join(f'{w:.2f}' for w in weights)})")
 
