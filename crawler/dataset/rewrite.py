@@ -20,6 +20,7 @@ from crawler.dataset.parquet import Sink
 from crawler.dataset.stops import Refused, need
 from crawler.disk import Disk
 from crawler.model import WorkId
+from crawler.within import leads_out
 
 Keeps = Callable[[Mapping[str, Any]], bool]
 _SIDES = ("colored", "sketch")
@@ -64,9 +65,7 @@ class Copies:
         return not any(id in self._ids for id in (sides or [row.get("id")]))
 
     def _shard(self, shard: dict[str, Any]) -> int:
-        path = self._out / shard["name"]
-        if path.parent != self._out:
-            raise Refused(f"{self._out / NAME}: names a shard outside its folder")
+        path = self._own(shard["name"])
         if "folder" in shard:
             return self._folder(path, shard)
         dropped = self._renewed(path, shard)
@@ -76,13 +75,27 @@ class Copies:
             self._save()
         return dropped
 
+    def _own(self, name: object) -> Path:
+        """The file or folder of the export that its manifest names: the manifest can be anybody's."""
+        path = self._out / str(name)
+        if "/" in str(name) or leads_out(str(name)) or path.is_symlink():
+            raise Refused(f"{self._out / NAME}: names what is not in its folder")
+        return path
+
     def _file(self, name: str, told: dict[str, Any]) -> int:
+        self._own(name)
         dropped = self._renewed(self._out / name, told)
         told["rows"] -= dropped
         if name == "pairs.jsonl":
+            counts: Counter[str] = Counter()
+            doubt = 0
             with (self._out / name).open("rb") as lines:
-                counts = Counter(orjson.loads(line)["status"] for line in lines)
+                for row in map(orjson.loads, lines):
+                    counts[row["status"]] += 1
+                    doubt += bool(row.get("doubt"))
             self.data["status"] = {status: counts[status] for status in self.data["status"]}
+            if "doubt" in self.data:
+                self.data["doubt"] = doubt
         self._save()
         return dropped
 

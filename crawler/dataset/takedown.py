@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -24,6 +25,7 @@ from crawler.log.settings import LogSettings
 from crawler.log.writer import Log
 from crawler.model import Page, WorkId
 from crawler.sites.pixiv import work_of
+from crawler.within import no_links
 
 PURGED = "purged"
 DIFFERENCE = "purged.jsonl"
@@ -139,9 +141,10 @@ def _remove(directory: Path, paths: Iterable[str], done: Purge, disk: Disk) -> N
     aside = [file for name in ("parts", "quarantine") for file in sorted((directory / PRIVATE / name).glob("*"))]
     mine = [file for file in aside if file.name.partition("_")[0] in names or file.name.partition(".")[0] in names]
     for path in sorted(paths):
-        place = PurePosixPath(path)
-        if place.parts[:1] == ("images",) and ".." not in place.parts:
-            mine.append(directory / path)
+        if path.startswith("images/"):  # a log can be anybody's: nothing else goes, and nothing through a link
+            with suppress(OSError):
+                no_links(directory, path)
+                mine.append(directory / path)
     for file in mine:
         try:
             size = os.lstat(file).st_size

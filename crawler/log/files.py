@@ -14,6 +14,7 @@ from threading import Event
 
 from crawler.disk import Disk
 from crawler.stop import Stop
+from crawler.within import no_link
 
 LOG = "log.jsonl"
 PRIVATE = ".crawl"
@@ -40,8 +41,9 @@ class InUse(Stop):
 
 
 def make_folder(disk: Disk, directory: Path) -> Path:
-    """DIR and DIR/.crawl, with parents; gives the latter. Raises OSError."""
+    """DIR and DIR/.crawl, with parents; gives the latter. Raises OSError, also where that is a symbolic link."""
     private = directory / PRIVATE
+    no_link(private)
     disk.make_folder(private)
     return private
 
@@ -52,7 +54,8 @@ def lock(directory: Path, private: Path) -> int:
     Raises InUse, OSError. The file stays: removing it would let two processes lock two files of one name.
     """
     path = private / "lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    # A link here would have us empty what it points at.
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
     try:
         _take(descriptor)
     except BlockingIOError:

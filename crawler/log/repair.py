@@ -17,6 +17,7 @@ from crawler.log import files
 from crawler.log.codec import decode, encode, rescue
 from crawler.log.reader import LogDamaged, raw_lines, scan
 from crawler.stop import StorageFailed
+from crawler.within import fresh
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def _mend(path: Path, private: Path) -> Salvage:
     kept = bad_bytes = 0
     seen: dict[str, BitMap64] = {}
     voided: set[tuple[str, int]] = set()
-    with mended.open("wb") as out:
+    with fresh(mended) as out:
         for _, raw, closed in raw_lines(path, 0):
             intact = [raw] if decode(raw) else rescue(raw)
             bad_bytes += len(raw) - sum(map(len, intact)) + (closed and not intact)

@@ -10,6 +10,8 @@ from typing import Any
 
 import orjson
 
+from crawler.within import fresh
+
 NAME = "candidates.jsonl"
 
 
@@ -32,7 +34,7 @@ def write_candidates(path: Path, found: Iterable[Candidate]) -> None:
     """Replace the file, best first. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
+    with fresh(part) as file:
         for one in sorted(found, key=lambda one: (-one.score, one.colored, one.sketch)):
             file.write(orjson.dumps(asdict(one)) + b"\n")
         file.flush()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import stat
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from crawler.dataset.index import Index
 from crawler.events import Stored
 from crawler.model import Page, Work, WorkId
+from crawler.within import make_private
 
 _KEPT = 4000
 """Works whose lines are kept in memory once they were asked for."""
@@ -43,8 +43,7 @@ class Catalog:
         self._index = self.threads.submit(self._open).result()
 
     def _open(self) -> Index:
-        private = self.directory / ".crawl"
-        private.mkdir(exist_ok=True)
+        private = make_private(self.directory)
         return Index(self.directory / "log.jsonl", private / f"review-{os.getpid()}.sqlite")
 
     def stored(self) -> set[WorkId]:
@@ -66,26 +65,3 @@ class Catalog:
         """Let the index go."""
         self.threads.submit(self._index.__exit__).result()
         self.threads.shutdown()
-
-
-def opened(directory: Path, path: str) -> int:
-    """A descriptor of the file that the log names: a regular one, in the folder, reached through no symbolic link.
-
-    Raises OSError; PermissionError for a path that leads elsewhere.
-    """
-    parts = PurePosixPath(path).parts
-    if not parts or path.startswith("/") or ".." in parts:
-        raise PermissionError(f"{path}: not in the folder")  # a log can be anybody's
-    folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        for part in parts[:-1]:
-            inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-            os.close(folder)
-            folder = inner
-        file = os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
-    finally:
-        os.close(folder)
-    if not stat.S_ISREG(os.fstat(file).st_mode):
-        os.close(file)
-        raise PermissionError(f"{path}: not a file")
-    return file

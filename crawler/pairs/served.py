@@ -9,8 +9,9 @@ from pathlib import Path
 from aiohttp import web
 
 from crawler.events import Stored
-from crawler.pairs.catalog import Catalog, opened
+from crawler.pairs.catalog import Catalog
 from crawler.pairs.views import Views
+from crawler.within import opened
 
 SHOWN = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp", "image/avif", "image/bmp"})
 """What a browser may be told that it is; everything else is handed over as bytes."""

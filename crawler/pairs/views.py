@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crawler.events import Stored
-from crawler.pairs.catalog import opened
 from crawler.watch.thumbs import Thumbs
+from crawler.within import opened
 
 SCREEN = 1600
 """The longer side of a picture that is made for the screen."""

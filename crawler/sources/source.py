@@ -22,6 +22,7 @@ from crawler.sources.lines import CHUNK, SourceError, Tally, read_lines
 from crawler.sources.manifest import Choice, Named
 from crawler.sources.reader import Entry, read_entries
 from crawler.sources.settings import SourceSettings
+from crawler.within import fresh
 
 PROBLEMS = 20
 """How many malformed lines are kept to be shown; the others are only counted (design.md 1.1)."""
@@ -206,7 +207,7 @@ def _spool(file: _File, check: Callable[[], None]) -> None:
         part = file.path.with_suffix(".part")
         source = file.stream if isinstance(file.stream, int) else os.open(str(file.stream), os.O_RDONLY)
         try:
-            with part.open("wb") as out:
+            with fresh(part) as out:
                 while chunk := _wait_and_read(source, check):
                     out.write(chunk)
         finally:

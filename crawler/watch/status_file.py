@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+from crawler import within
 from crawler.progress import Snapshot, Track
 from crawler.watch.pace import over_within
 from crawler.watch.plain import encode
@@ -32,7 +33,6 @@ def _replace(path: Path, body: bytes) -> None:
     aside = path.parent / ".crawl" / (path.name + ".new")  # no partial file ever has a final name
     try:
         aside.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_bytes(body)
-        aside.replace(path)
+        within.replace(path, aside, body)
     except OSError:
         return

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import re
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from crawler.events import Stored
 from crawler.log.codec import decode
 from crawler.watch.thumbs import Thumbs
+from crawler.within import opened
 
 EDGE = 232
 """Pixels of a thumbnail's side: twice a tile's."""
@@ -147,10 +149,7 @@ class Wall:
     ) -> None:
         if len(self._thumbs) >= SHOWN and fresh.order < min(t.fresh.order for t in self._thumbs.values()):
             return
-        path = PurePosixPath(fresh.stored.path)
-        if path.is_absolute() or ".." in path.parts:  # a log can be anybody's
-            return
-        jpeg = await loop.run_in_executor(pool, thumbs.make, str(self._root / path), EDGE)
+        jpeg = await loop.run_in_executor(pool, _made, thumbs, self._root, fresh.stored.path)
         if jpeg is None:
             return
         thumb = Thumb(hashlib.sha256(jpeg).hexdigest()[:20], fresh, jpeg)
@@ -160,3 +159,12 @@ class Wall:
             del self._thumbs[oldest.key]
         if thumb.key in self._thumbs:
             self._news(thumb)
+
+
+def _made(thumbs: Thumbs, root: Path, path: str) -> bytes | None:
+    """The thumbnail of a file of the folder; None for any other, for a log can be anybody's. Raises OSError."""
+    try:
+        os.close(opened(root, path))  # the worker takes any path
+    except OSError:
+        return None
+    return thumbs.make(str(root / path), EDGE)

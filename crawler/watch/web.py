@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from crawler.within import no_link
+
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -62,13 +64,19 @@ def listen(host: str, port: int, directory: Path, *, writes: bool = False) -> Do
 
 def kept_token(path: Path) -> str:
     """The token in `path`, made where there is none. Raises OSError."""
+    no_link(path.parent)
     try:
-        token = path.read_text().strip()
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)) as kept:
+            if os.fstat(kept.fileno()).st_mode & 0o077:  # others may have read it
+                raise PermissionError
+            token = kept.read(1000).strip()
         if len(token) >= 20 and token.isascii() and token.isprintable():
             return token
-        path.unlink()
     except FileNotFoundError:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError):
+        pass  # a link, or nothing that we wrote
+    path.unlink(missing_ok=True)
     token = secrets.token_urlsafe(18)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(token + "\n")
