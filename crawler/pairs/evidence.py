@@ -54,7 +54,10 @@ WEIGHTS: Mapping[str, float] = {
     "first": 0.3,  # the first work that the description links to
     "compared": 0.0,  # the line matcher had pages of both
     "match": 1.0,  # its log odds, bounded
+    "rival": -2.0,  # another sketch, linked too, fits the colouring far better
 }
+FAR_BETTER = 2.0
+"""By so much more log odds of the matcher."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +116,25 @@ def promising(facts: Facts, link: Link, tags: Sequence[str]) -> bool:
     return bool(set(tags) & set(facts.tags) or COLORING.search(about(facts, link)) or COLORING.search(facts.title))
 
 
-def weigh(suggestion: Suggestion, tags: Sequence[str], match: float | None = None) -> dict[str, float]:
-    """How much of each piece of evidence there is, by the names of WEIGHTS. `match`: the line matcher's score."""
+def rivals(suggested: Sequence[Suggestion], scores: Mapping[int, float]) -> set[int]:
+    """Suggestions (by their places) of whose colouring another one's sketch has far better lines: it is of one sketch.
+
+    `scores`: the line matcher's, by the same places.
+    """
+    best: dict[int, float] = {}
+    for number, score in scores.items():
+        colored = suggested[number].colored.id
+        best[colored] = max(best.get(colored, 0.0), odds_of(score))
+    return {n for n, score in scores.items() if odds_of(score) + FAR_BETTER <= best[suggested[n].colored.id]}
+
+
+def weigh(
+    suggestion: Suggestion, tags: Sequence[str], match: float | None = None, *, rival: bool = False
+) -> dict[str, float]:
+    """How much of each piece of evidence there is, by the names of WEIGHTS.
+
+    `match`: the line matcher's score; `rival`: see `rivals`.
+    """
     colored, sketch, teller = suggestion.colored, suggestion.sketch, suggestion.teller
     words = about(teller, suggestion.link)
     older = is_older(sketch, colored)
@@ -135,6 +155,7 @@ def weigh(suggestion: Suggestion, tags: Sequence[str], match: float | None = Non
         "back": teller is sketch and not suggestion.mutual,
         "first": teller.links[:1] == [suggestion.link],
         "compared": match is not None,
+        "rival": rival,
     }
     return {name: float(value) for name, value in known.items()} | {"match": 0.0 if match is None else odds_of(match)}
 

@@ -15,7 +15,7 @@ from crawler.dataset.matching import Desk, Matched, Sides, matched
 from crawler.dataset.splits import DEFAULT
 from crawler.disk import Disk
 from crawler.pairs.candidates import Candidate
-from crawler.pairs.evidence import Facts, Suggestion, facts_of, promising, score_of, suggestions, told, weigh
+from crawler.pairs.evidence import Facts, Suggestion, facts_of, promising, rivals, score_of, suggestions, told, weigh
 from crawler.rules.replay import GONE_STRENGTH
 
 FOLDER = "pairs"
@@ -112,9 +112,11 @@ def candidates(
 ) -> list[Candidate]:
     """The pairs that score at least `least`, in the order of candidates.jsonl."""
     found: list[Candidate] = []
+    scores = {number: float(said.found[0]["score"]) for number, said in matches.items() if said.found}
+    beaten = rivals(look.suggested, scores)
     for number, one in enumerate(look.suggested):
-        best = matches[number].found[0] if number in matches and matches[number].found else None
-        score = score_of(weigh(one, tags, None if best is None else best["score"]))
+        best = matches[number].found[0] if number in scores else None
+        score = score_of(weigh(one, tags, scores.get(number), rival=number in beaten))
         if score < least:
             continue
         match = None
