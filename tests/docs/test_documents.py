@@ -78,7 +78,7 @@ def flags_of(command: str) -> set[str]:
     parser.add_argument("-v", "--verbose", action="count")
     parser.add_argument("-q", "--quiet", action="store_true")
     import_module(f"crawler.cli.{command}").add_arguments(parser)
-    return {option for action in parser._actions for option in action.option_strings}
+    return set(parser._options())  # of its own commands, too
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name)
