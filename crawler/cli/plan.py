@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,10 @@ from crawler.cli.errors import UsageError
 from crawler.cli.estimate import Cost, Estimate, Guess, Left, Pace, estimate
 from crawler.cli.flags import add_manifest_flag, add_setting_flags, flag_values
 from crawler.cli.loading import Loaded, load, unbounded_session
-from crawler.engine.sample import Sampled, sample
+from crawler.engine.sample import Manners, Sampled, sample
 from crawler.log.files import LOG
 from crawler.log.reader import replay
+from crawler.log.writer import Log
 from crawler.rules.coming import coming
 from crawler.rules.replay import State, Totals
 from crawler.sites.pixiv import HOST
@@ -108,15 +109,29 @@ def make(loaded: Loaded, asked: int = 0) -> Plan:
 
 
 def _sample(loaded: Loaded, source: Source, state: State, asked: int, works: int) -> Sampled:
-    """Ask for `asked` of the `works` left, drawn so that each has the same chance."""
-    from crawler.assembly import build_site
+    """Ask for `asked` of the `works` left, drawn so that each has the same chance, as politely as a run.
+
+    Where a daily budget is set, what is spent here is written into the log: raises InUse while a run has it.
+    """
+    from crawler.assembly import build_disk, build_site
 
     site, describe_url = build_site(loaded.settings, loaded.session)
     chosen = set(random.sample(range(works), asked))
     left = (item for item in source.items() if state.todo(item.id) is not None)
     items = [(item, describe_url(item)) for at, item in enumerate(left) if at in chosen]
     settings = loaded.settings
-    return asyncio.run(sample(items, site, settings.network, settings.limits, settings.retry))
+    manners = Manners(settings.network, settings.limits, settings.retry, state.throttled)
+
+    async def ask() -> Sampled:
+        if not settings.limits.daily.budget.bounded:
+            return await sample(items, site, manners)
+        log = await Log.open(settings.output.home, settings.log, build_disk(settings))
+        try:
+            return await sample(items, site, replace(manners, log=log))
+        finally:
+            await log.close()
+
+    return asyncio.run(ask())
 
 
 def _left(state: State, census: Census, source: Source) -> Left:
@@ -310,3 +325,5 @@ def _sampled(found: Sampled) -> Iterator[str]:
     reasons = ", ".join(f"{count(n)} {words(reason)}" for reason, n in sorted((found.reasons or {}).items()))
     if reasons:
         yield f"          the others: {reasons}"
+    if found.spent:
+        yield f"          the daily budget of {found.spent} is spent: the sample ended there"

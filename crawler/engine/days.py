@@ -15,7 +15,7 @@ OnSpent = Callable[[str, Day, float], None]
 """Told of a host whose budget is spent: its day, and until when (UTC seconds)."""
 
 
-def daily_of(log: Log, budget: Budget, note: Callable[[Event], None], spent: OnSpent) -> Daily:
+def daily_of(log: Log, budget: Budget, note: Callable[[Event], object], spent: OnSpent) -> Daily:
     """What was spent by all that wrote into this log, and the log as the place to write on. `note` is `Log.note`, or
     does as much."""
     spending = log.state.spending

@@ -8,11 +8,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from crawler.engine.days import daily_of
 from crawler.engine.exchanges import Question, refusal_of
 from crawler.engine.settings import LimitsSettings
+from crawler.events import Throttled
 from crawler.fetch.door import Door
-from crawler.fetch.exchange import Head, Request
+from crawler.fetch.exchange import Day, Head, Request
 from crawler.fetch.settings import HostLimits, NetworkSettings
+from crawler.log.writer import Log
 from crawler.model import Absent, Description, Failure, Lane
 from crawler.rules.settings import RetrySettings
 from crawler.sites.site import Site
@@ -27,6 +30,7 @@ class Sampled:
     """What a sample showed. `asked` works were answered; `alive` of them have images to take, `images` in all.
 
     `reasons` counts the others; `api_requests` is what the alive ones took; `sized` images told their size, `bytes`.
+    `spent`: the host whose daily budget ended the sample, or "".
     """
 
     asked: int = 0
@@ -36,6 +40,7 @@ class Sampled:
     sized: int = 0
     bytes: int = 0
     reasons: dict[str, int] | None = None
+    spent: str = ""
 
 
 class Measure:
@@ -65,30 +70,47 @@ class Measure:
         return None
 
 
-async def sample(
-    items: Sequence[tuple[Item, Description | None]],
-    site: Site,
-    network: NetworkSettings,
-    limits: LimitsSettings,
-    retry: RetrySettings,
-) -> Sampled:
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How a sample asks: as a run does. `known`: what limiters of earlier runs told last, by host. `log`: where daily
+    budgets are written down; None where there are none."""
+
+    network: NetworkSettings
+    limits: LimitsSettings
+    retry: RetrySettings
+    known: Mapping[str, Throttled]
+    log: Log | None = None
+
+
+async def sample(items: Sequence[tuple[Item, Description | None]], site: Site, manners: Manners) -> Sampled:
     """Describe each work, at the configured rates, and measure the first image of each that has any.
 
-    An item comes with its description where it needs no question (site `urls`). Raises SessionRefused and Blocked.
+    An item comes with its description where it needs no question (site `urls`). A daily budget that is spent ends the
+    sample with what it has. Raises SessionRefused, Blocked, and StorageFailed from the log.
     """
-    found = Sampled(reasons={})
+    found, gate, limits = Sampled(reasons={}), Gate(), manners.limits
     lanes: Mapping[Lane, HostLimits] = {"api": limits.api, "images": limits.images}
     slots = asyncio.Semaphore(limits.works)
+
+    def spent(host: str, day: Day, until: float) -> None:
+        found.spent = found.spent or host
+        gate.close()
 
     async def look(item: Item, given: Description | None) -> None:
         with suppress(Draining):
             await _look(item, given, site, door, found)
         slots.release()
 
-    async with Door(network, lanes, retry, limits.memory_mb, Gate()) as door, asyncio.TaskGroup() as group:
+    log = manners.log
+    daily = None if log is None else daily_of(log, limits.daily.budget, log.note, spent)
+    door = Door(manners.network, lanes, manners.retry, limits.memory_mb, gate, known=manners.known, daily=daily)
+    async with door, asyncio.TaskGroup() as group:
         for item, given in items:
             await slots.acquire()
+            if gate.closed:
+                break
             group.create_task(look(item, given))
+    door.settle()
     return found
 
 

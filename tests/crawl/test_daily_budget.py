@@ -149,3 +149,21 @@ def test_a_budget_of_bytes(tmp_path: Path, origin: Any) -> None:
     most = max(told["daily"]["bytes"] for told in hosts)
     largest = max(line["bytes"] for line in lines(tmp_path / "out") if line["event"] == "stored")
     assert 500_000 < most < 600_000 + 4 * largest
+
+
+def test_a_sample_spends_from_the_same_budget(tmp_path: Path, origin: Any) -> None:
+    """What `plan --sample` asked counts for the run after it, over which the host sees one budget; a sample that comes
+    to its end says so, and a folder that was only sampled has a status."""
+    config = config_of(tmp_path, origin, requests=30)
+    ended = command("plan", config, "--sample", "10")
+    assert ended.code == 0, ended.err
+    assert 10 < len(origin.seen.arrivals[WWW]) <= 30
+    assert command("status", tmp_path / "out").code == 0
+    ended = command("run", config, "--no-wait", "--progress", "none")
+    assert ended.code == 6, ended.err
+    assert len(origin.seen.arrivals[WWW]) == 30
+    ended = command("plan", config, "--sample", "10")
+    assert ended.code == 0, ended.err
+    assert f"the daily budget of {WWW} is spent" in ended.out
+    assert most_asked(origin) == 30
+    assert command("verify", tmp_path / "out").code == 0
