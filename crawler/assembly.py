@@ -28,6 +28,9 @@ from crawler.sites.urls import Urls
 from crawler.sources.source import Census, Item, Source, open_source
 from crawler.stop import StorageFailed
 
+HELLO_S = 15
+"""So long an object store may take for its first answer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
@@ -87,10 +90,10 @@ def build_place(settings: Settings, disk: Disk) -> Place:
     from crawler.store.objects import Objects
 
     try:
-        objects = Objects.at(output.remote)
+        objects, hello = Objects.at(output.remote), Objects.at(output.remote, retry_s=HELLO_S)
     except StorageFailed as error:
         raise ConfigError([f"output.dir: {error}"]) from None
-    return ObjectPlace(objects, output.home, output.publish_s)
+    return ObjectPlace(objects, output.home, output.publish_s, hello=hello)
 
 
 def build_site(settings: Settings, session: str) -> tuple[Site, Callable[[Item], Description | None]]:

@@ -19,6 +19,7 @@ from crawler.audit.look import Progress, audit
 from crawler.disk import Disk
 from crawler.events import Voided
 from crawler.log import files
+from crawler.log.reader import LogDamaged, scan
 from crawler.log.repair import Salvage, salvage
 from crawler.log.settings import LogSettings
 from crawler.log.writer import Log
@@ -58,6 +59,7 @@ def repair(directory: Path, *, decode: bool = False, progress: Progress | None =
     Raises InUse and Changed (a run is on), StorageFailed, OSError; then no file was touched.
     """
     if address := images_of(directory):
+        _set_aside_damaged(directory)
         return _repair_objects(address, decode, progress)
     salvaged = salvage(directory)
     with _held(directory):
@@ -73,6 +75,18 @@ def _mended(
     broken = [finding for finding in report.findings if finding.what != "orphan"]
     queued = sum(finding.mendable for finding in broken)
     return Mended(report, salvaged, queued, moved, len(broken) - queued, quarantine, warnings)
+
+
+def _set_aside_damaged(directory: Path) -> None:
+    """A damaged copy of a published log is not mended but fetched anew, by whoever needs it next."""
+    log = directory / files.LOG
+    with _held(directory):
+        try:
+            for _ in scan(log):
+                pass
+        except LogDamaged:
+            files.keep_whole(Disk(), log, directory / files.PRIVATE)
+            log.unlink()
 
 
 def _repair_objects(address: str, decode: bool, progress: Progress | None) -> Mended:

@@ -16,6 +16,7 @@ from crawler.cli.errors import UsageError
 from crawler.cli.keys import keys
 from crawler.cli.layers import Origin
 from crawler.settings import Settings
+from crawler.store.address import is_address, missing_extra, problem
 from crawler.words import clean, count, duration, plural, size
 
 if TYPE_CHECKING:
@@ -111,6 +112,10 @@ class Asking:
         self.answers["output.dir"] = self._written(self._ask(self.defaults["output.dir"], self._home))
 
     def _home(self, text: str) -> str:
+        if is_address(text):
+            if wrong := problem(text) or missing_extra():
+                raise Wrong(f"It {wrong}." if wrong == problem(text) else f"{wrong}.")
+            return text
         path = self._path("output.dir", text)
         near = path
         while not os.path.exists(near):
@@ -228,7 +233,7 @@ class Asking:
     def _written(self, path: str) -> str:
         """A path as the config has it: relative to the config's folder where it lies below it."""
         home = os.path.dirname(os.path.abspath(self.config))
-        if path == "-" or os.path.commonpath([home, path]) != home:
+        if path == "-" or is_address(path) or os.path.commonpath([home, path]) != home:
             return path
         return os.path.relpath(path, home)
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from crawler.sinks.objects import ObjectReplaced, ObjectSink
-from crawler.store.lease import Lease
+from crawler.store.lease import PROBE, Lease
 from crawler.store.mirror import mark
 from crawler.store.objects import Objects
 from crawler.store.segments import Published
@@ -18,17 +18,23 @@ STATUS = "status.json"
 
 
 class ObjectPlace:
-    """A prefix of an object store, and the local folder `root`. See `sinks.sink.Place`."""
+    """A prefix of an object store, and the local folder `root`. See `sinks.sink.Place`.
 
-    def __init__(self, objects: Objects, root: Path, publish_s: float, lease: Lease | None = None) -> None:
+    `hello`: the same place with less patience, for the first word: a mistake in an endpoint should be told soon.
+    """
+
+    def __init__(self, objects: Objects, root: Path, publish_s: float, *, hello: Objects | None = None) -> None:
         self.root = root
         self.objects = objects
         self._publish_s = publish_s
-        self._lease = lease or Lease(objects)
+        self._hello = hello
+        self._lease = Lease(objects)
         self._published = Published(objects, root)
 
     async def take(self) -> Sequence[str]:
         """Become the prefix's only writer, and have its log here. Raises Taken, StorageFailed."""
+        if self._hello is not None:
+            await self._hello.put(PROBE, b"")
         await self._lease.take()
         said = [await self._published.begin()]
         await asyncio.to_thread(mark, self.root, self.objects.address)
@@ -59,6 +65,8 @@ class ObjectPlace:
 
     async def finish(self) -> None:
         """Publish the rest, the whole log, and the status. Raises Lost, StorageFailed."""
+        if self.objects.failed:  # nothing is lost: the next run on this machine publishes what this one could not
+            return
         await self._lease.check()
         await self._published.publish()
         await self._published.publish_whole()
@@ -69,4 +77,5 @@ class ObjectPlace:
             await self.objects.put(STATUS, await asyncio.to_thread((self.root / STATUS).read_bytes))
 
     async def leave(self) -> None:
-        await self._lease.leave()
+        if not self.objects.failed:
+            await self._lease.leave()

@@ -70,6 +70,8 @@ class Objects:
 
     def __init__(self, address: str, store: Any) -> None:
         self.address = address
+        self.failed = False
+        """Whether a verb has raised: the store was given RETRY_S, and more asking would only make a user wait."""
         self._store = store
 
     @classmethod
@@ -216,6 +218,7 @@ class Objects:
             raise self._failed(key, error) from error
 
     def _failed(self, key: str, error: Exception) -> StorageFailed:
+        self.failed = True
         what = reason(error)
         if isinstance(error, foreign.PermissionDeniedError | foreign.UnauthenticatedError):
             what += ". Look at the credentials (AWS_*) and at what they allow"

@@ -227,3 +227,37 @@ def test_the_extra_is_named(tmp_path: Path, flaky: Any) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "output.dir: object stores need the extra [s3]" in done.stderr
+
+
+def test_a_mistaken_endpoint_is_told_soon(tmp_path: Path, flaky: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody listens there: said within seconds, exit 7, before anything is asked of the site."""
+    monkeypatch.setattr("crawler.assembly.HELLO_S", 0.5)
+    for name, value in {"ENDPOINT_URL": "http://127.0.0.1:9", "ALLOW_HTTP": "true", "ACCESS_KEY_ID": "k"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    from crawler.cli.main import main
+
+    config = config_of(tmp_path / "a", flaky, some_ids(3), "s3://tests/nobody")
+    before = time.monotonic()
+    assert main(["run", str(config), "-q"]) == 7
+    assert time.monotonic() - before < 10
+    assert flaky.seen.total == 0
+
+
+def test_a_damaged_work_folder(tmp_path: Path, s3: S3, flaky: Any) -> None:
+    """Its log is set aside by verify --repair, and the next run fetches what was published; nothing is asked."""
+    address = f"s3://tests/{tmp_path.name}/damaged"
+    config = config_of(tmp_path / "a", flaky, some_ids(10), address)
+    assert command("run", config).code == 0
+    log = home_of(config) / "log.jsonl"
+    good = log.read_bytes()
+    log.write_bytes(good[:100] + b"?" + good[101:])
+    asked = flaky.seen.total
+    assert command("run", config).code == 7
+    mended = command("verify", home_of(config), "--repair")
+    assert mended.code == 0, mended.err + mended.out
+    ended = command("run", config)
+    assert ended.code == 0, ended.err
+    assert log.read_bytes().startswith(good)
+    assert flaky.seen.total == asked
