@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from crawler.engine.books import Outcome
     from crawler.pairs.find import Folder, Look
 
-LEAST = 0.5
-"""Score from which on a pair is a candidate."""
 _GOES_ON = (0, 3, 4)
 """Codes of a crawl that came to its end, so that what it found can be looked at."""
 
@@ -35,7 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--tag", action="append", default=[], metavar="TAG", help="what colourings are tagged; repeat it for several"
     )
     parser.add_argument(
-        "--min-score", type=float, default=LEAST, metavar="S", help=f"leave out what is less likely [{LEAST}]"
+        "--min-score",
+        type=float,
+        default=None,
+        metavar="S",
+        help="leave out what is less likely [0.5, and 0.1 where no picture was compared]",
     )
     parser.add_argument("--no-images", action="store_true", help="ask for metadata only, and compare no pictures")
     parser.add_argument("--rounds", type=int, default=0, metavar="N", help="follow links so far; 0 = to their end [0]")
@@ -52,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
     talk = Talk(quiet=args.quiet)
     tags = tuple(args.tag) or TAGS
-    if not 0 <= args.min_score <= 1:
+    if args.min_score is not None and not 0 <= args.min_score <= 1:
         raise UsageError(f"crawler pairs find: --min-score {args.min_score:g}: 0 to 1")
     loaded, directory = _place(args)
     if not (directory / "log.jsonl").is_file():
@@ -71,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         found = candidates(folder, look, tags, matches, args.min_score)
     out = Path(args.out) if args.out else directory / FOLDER / NAME
     write_candidates(out, found)
-    for line in _told(look, len(found), len(matches), args.min_score):
+    for line in _told(look, len(found), len(matches)):
         talk.say(line)
     if look.unknown:
         how = "run the same command again" if loaded is not None else "`crawler pairs find CONFIG` asks for them"
@@ -161,13 +163,13 @@ def _compared(folder: Folder, look: Look, jobs: int, talk: Talk) -> dict[int, Ma
     return folder.matches(look.suggested, jobs)
 
 
-def _told(look: Look, found: int, compared: int, least: float) -> list[str]:
+def _told(look: Look, found: int, compared: int) -> list[str]:
     """What was found, in words."""
     rows = [
         ("works described", look.described),
         ("links between known works", len(look.suggested)),
         ("  of them compared by their lines", compared),
-        (f"  less likely than {least:g}, left out", len(look.suggested) - found),
+        ("  too unlikely, left out", len(look.suggested) - found),
         *((f"linked works: {reason}", count) for reason, count in sorted(look.gone.items()) if count),
         ("linked works that nothing suggests", look.passed),
     ]

@@ -37,26 +37,29 @@ SKETCH_TAGS = re.compile(
 MOST_ODDS = 5.0
 """Log odds of the line matcher beyond which it cannot be surer."""
 WEIGHTS: Mapping[str, float] = {
-    "always": -2.5,
-    "tag": 2.0,  # the colouring has one of the tags
-    "title": 0.7,  # or says so in its title
-    "words": 1.5,  # the words about the link are of colouring
-    "else": -1.5,  # ... or of something else
-    "told": 0.5,  # the description speaks of colouring somewhere
-    "sketch_tag": 1.5,  # the sketch has a tag of line art that is to be coloured
+    "always": -3.72,
+    "tag": 2.84,  # the colouring has one of the tags
+    "title": 0.22,  # or says so in its title
+    "words": 0.41,  # the words about the link are of colouring
+    "else": -3.34,  # ... or of something else
+    "told": 0.64,  # the description speaks of colouring somewhere
+    "sketch_tag": 2.89,  # the sketch has a tag of line art that is to be coloured
     "sketch_colored": -2.0,  # the sketch says that it is a colouring itself
-    "older": 1.5,  # the sketch is older
+    "older": 0.28,  # the sketch is older
     "younger": -4.0,
-    "same_author": -0.7,
+    "same_author": -0.48,
     "author_linked": 1.0,  # the colouring's description links to the sketch's artist too
-    "mutual": 1.5,  # each links to the other
+    "mutual": 1.7,  # each links to the other
     "back": -1.5,  # only the sketch's description links
-    "first": 0.3,  # the first work that the description links to
-    "compared": 0.0,  # the line matcher had pages of both
-    "match": 1.0,  # its log odds, bounded
-    "rival": -2.0,  # another sketch, linked too, fits the colouring far better
+    "first": -0.3,  # the first work that the description links to
+    "compared": 0.24,  # the line matcher had pages of both
+    "match": 1.38,  # its log odds, bounded
+    "rival": -2.73,  # another sketch, linked too, fits the colouring far better
 }
-FAR_BETTER = 2.0
+LEAST, LEAST_UNSEEN = 0.5, 0.1
+"""Scores from which on a pair is a candidate: where pictures were compared, and where only words speak, which are right
+less often and are not to lose what a look at it would find."""
+FAR_BETTER = 1.0
 """By so much more log odds of the matcher."""
 
 
@@ -124,8 +127,9 @@ def rivals(suggested: Sequence[Suggestion], scores: Mapping[int, float]) -> set[
     best: dict[int, float] = {}
     for number, score in scores.items():
         colored = suggested[number].colored.id
-        best[colored] = max(best.get(colored, 0.0), odds_of(score))
-    return {n for n, score in scores.items() if odds_of(score) + FAR_BETTER <= best[suggested[n].colored.id]}
+        best[colored] = max(best.get(colored, -MOST_ODDS), odds_of(score))
+    fits = {colored: odds for colored, odds in best.items() if odds > 0}
+    return {n for n, score in scores.items() if odds_of(score) + FAR_BETTER <= fits.get(suggested[n].colored.id, -9)}
 
 
 def weigh(

@@ -7,15 +7,28 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 from crawler.dataset.columns import row_of
 from crawler.dataset.index import Index
 from crawler.dataset.matching import Desk, Matched, Sides, matched
 from crawler.dataset.splits import DEFAULT
 from crawler.disk import Disk
+from crawler.model import Page
 from crawler.pairs.candidates import Candidate
-from crawler.pairs.evidence import Facts, Suggestion, facts_of, promising, rivals, score_of, suggestions, told, weigh
+from crawler.pairs.evidence import (
+    LEAST,
+    LEAST_UNSEEN,
+    Facts,
+    Suggestion,
+    facts_of,
+    promising,
+    rivals,
+    score_of,
+    suggestions,
+    told,
+    weigh,
+)
 from crawler.rules.replay import GONE_STRENGTH
 
 FOLDER = "pairs"
@@ -102,24 +115,25 @@ class Folder:
             if left and right:
                 yield number, (left, right)
 
-    def pages(self, id: int) -> list[int | None]:
-        """The pages of a work that are stored, in order; None for a ugoira's zip."""
-        return [cast(int, page) if (page := item.stored.page) != "zip" else None for item in self._index.of(id)]
+    def pages(self, id: int) -> list[Page]:
+        """The pages of a work that are stored, in order."""
+        return [item.stored.page for item in self._index.of(id)]
 
 
 def candidates(
-    folder: Folder, look: Look, tags: Sequence[str], matches: dict[int, Matched], least: float
+    folder: Folder, look: Look, tags: Sequence[str], matches: dict[int, Matched], least: float | None = None
 ) -> list[Candidate]:
-    """The pairs that score at least `least`, in the order of candidates.jsonl."""
+    """The pairs that score at least `least` (None: LEAST, LEAST_UNSEEN), in the order of candidates.jsonl."""
     found: list[Candidate] = []
     scores = {number: float(said.found[0]["score"]) for number, said in matches.items() if said.found}
     beaten = rivals(look.suggested, scores)
     for number, one in enumerate(look.suggested):
         best = matches[number].found[0] if number in scores else None
         score = score_of(weigh(one, tags, scores.get(number), rival=number in beaten))
-        if score < least:
+        enough = (LEAST_UNSEEN if best is None else LEAST) if least is None else least
+        if score < enough:
             continue
-        match = None
+        match: dict[str, Any] | None = None
         if best is not None:
             pages = folder.pages(one.colored.id), folder.pages(one.sketch.id)
             match = {
