@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import difflib
-from collections.abc import Iterable, Sequence
-from typing import Any, NoReturn
+from collections.abc import Sequence
+from typing import Any, NoReturn, cast
 
 from crawler.cli.errors import UsageError
 
@@ -48,8 +48,10 @@ class Parser(argparse.ArgumentParser):
 
 def _parsers(choices: object) -> list[Parser]:
     """The commands of a command."""
-    named: Iterable[object] = choices.values() if isinstance(choices, dict) else ()
-    return [parser for parser in named if isinstance(parser, Parser)]
+    if not isinstance(choices, dict):
+        return []
+    named = cast("dict[str, object]", choices)
+    return [parser for parser in named.values() if isinstance(parser, Parser)]
 
 
 class _Formatter(argparse.HelpFormatter):

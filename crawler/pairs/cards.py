@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from crawler.events import Stored
 from crawler.pairs.catalog import Side
@@ -94,7 +94,7 @@ def _rect(value: object) -> list[float] | None:
     """Where the sketch lies on the colouring: left, top, width, height in shares of its longer side."""
     if not isinstance(value, list | tuple):
         return None
-    numbers = [_number(one) for one in list[object](value)]
+    numbers = [_number(one) for one in cast("list[object]", value)]
     found = [one for one in numbers if one is not None]
     return found if len(found) == len(numbers) == 4 and found[2] > 0 and found[3] > 0 else None
 
@@ -114,5 +114,5 @@ def _evidence(evidence: Mapping[str, Any]) -> dict[str, Any]:
             out[name] = evidence[name]
     tags: object = evidence.get("tags")
     if isinstance(tags, list | tuple):
-        out["tags"] = [clean(str(tag)[:80]) for tag in list[Any](tags)[:MOST_TAGS]]
+        out["tags"] = [clean(str(tag)[:80]) for tag in cast("list[object]", tags)[:MOST_TAGS]]
     return out

@@ -106,6 +106,8 @@ class Judgements:
         self._of: dict[Pair, list[Noted]] = {}
         self._keys: dict[str, Noted] = {}
         self._places: dict[tuple[str, int], int] = {}
+        self._last: dict[Pair, Judged] = {}
+        self._again: set[Pair] = set()
 
     def apply(self, noted: Noted) -> None:
         """Take a line in."""
@@ -118,11 +120,17 @@ class Judgements:
             case Judged() as said:
                 insort(self._of.setdefault(said.pair, []), noted, key=_moment)
                 self.count += name not in self._undone
+                if said.again:
+                    self._again.add(said.pair)
+                self._settle(said.pair)
             case Undone() as said:
                 undone = (said.log, said.seq)
-                if undone not in self._undone and isinstance(self._said(undone), Judged):
+                of = self._said(undone)
+                if undone not in self._undone and isinstance(of, Judged):
                     self.count -= 1
                 self._undone.add(undone)
+                if isinstance(of, Judged):
+                    self._settle(of.pair)
             case None:
                 return
         if said.key:
@@ -149,14 +157,19 @@ class Judgements:
         lines = self._of.get(pair, ())
         return [(n, n.said) for n in lines if self.stands(n) and isinstance(n.said, Judged)]
 
+    def _settle(self, pair: Pair) -> None:
+        if history := self.history(pair):
+            self._last[pair] = history[-1][1]
+        else:
+            self._last.pop(pair, None)
+
     def last(self, pair: Pair) -> Judged | None:
         """What counts for a pair."""
-        history = self.history(pair)
-        return history[-1][1] if history else None
+        return self._last.get(pair)
 
     def standing(self) -> Iterator[Judged]:
         """What counts for each pair that was judged."""
-        return (said for pair in self._of if (said := self.last(pair)) is not None)
+        return iter(self._last.values())
 
     def latest(self, number: int) -> list[tuple[Noted, Judged]]:
         """The latest judgements that stand, oldest first; a pair may be there twice."""
@@ -170,7 +183,7 @@ class Judgements:
 
     def twice(self) -> Iterator[tuple[Judged, Judged]]:
         """Of pairs that were asked for a second time: what counted until then, and the second answer."""
-        for pair in self._of:
+        for pair in self._again:
             history = [said for _, said in self.history(pair)]
             at = next((n for n, said in enumerate(history) if said.again), 0)
             if at > 0:

@@ -33,8 +33,8 @@ class View:
 class _Maker:
     """A worker process and the one thread that talks to it."""
 
-    def __init__(self, name: str) -> None:
-        self.thumbs = Thumbs()
+    def __init__(self, name: str, nice: int) -> None:
+        self.thumbs = Thumbs(nice=nice)
         self.thread = ThreadPoolExecutor(1, name)
         self.free = asyncio.Lock()
 
@@ -47,8 +47,8 @@ class Views:
         self._kept: OrderedDict[tuple[str, str], View] = OrderedDict()
         self._bytes = 0
         self._making: dict[tuple[str, str], asyncio.Lock] = {}
-        self._makers = (_Maker("views"), _Maker("views"))
-        self._small = _Maker("thumbs")
+        self._makers = (_Maker("views", 0), _Maker("views", 0))  # somebody waits for these
+        self._small = _Maker("thumbs", 10)
 
     async def screen(self, stored: Stored) -> View | None:
         """A picture as large as a screen needs it, None where none can be made."""

@@ -29,9 +29,12 @@ TIMEOUT_S = 8.0
 
 
 class Thumbs:
-    """One worker process, started when first needed and again after it died. Not for use by two threads at once."""
+    """One worker process, started when first needed and again after it died. Not for use by two threads at once.
 
-    def __init__(self, timeout_s: float = TIMEOUT_S, memory_bytes: int = MEMORY_BYTES) -> None:
+    `nice`: how far it stands back behind everything else on the machine.
+    """
+
+    def __init__(self, timeout_s: float = TIMEOUT_S, memory_bytes: int = MEMORY_BYTES, nice: int = 10) -> None:
         from crawler.worker import Worker  # not above: as a script, this imports nothing of the package
 
         self._timeout_s = timeout_s
@@ -115,7 +118,7 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[1]), int(sys.argv[1])))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with suppress(OSError):
-        os.nice(10)
+        os.nice(int(sys.argv[2]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for line in sys.stdin.buffer:
         path, edge, blur, whole = json.loads(line)

@@ -316,7 +316,8 @@ def test_nothing_sticks_out(run: Run, open_tab: Open, size: tuple[int, int]) -> 
         assert tab.page.evaluate("document.documentElement.scrollWidth") <= size[0]
         boxes = tab.page.evaluate(
             "[...document.querySelectorAll('.view, .verdicts button, .tools button, .walk button')]"
-            ".filter((e) => e.offsetParent).map((e) => e.getBoundingClientRect()).map((b) => [b.left, b.top, b.right, b.bottom, b.height])"
+            ".filter((e) => e.offsetParent).map((e) => e.getBoundingClientRect())"
+            ".map((b) => [b.left, b.top, b.right, b.bottom, b.height])"
         )
         for left, top, right, bottom, height in boxes:
             assert left >= 0

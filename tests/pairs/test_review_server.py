@@ -158,18 +158,18 @@ def test_a_list_that_claims_to_be_right_is_searched_for_what_is_wrong(run: Run, 
     """A csv in the seed's format: the matcher looks at its pairs meanwhile, and the wrong ones come to the top; a
     random sample of it is judged beside, and what was found is known to the next review at once."""
     pytest.importorskip("numpy")
-    right = sorted(run.true)[:12]
-    wrong = [Pair(a.colored, b.sketch) for a, b in zip(right[:3], right[6:9], strict=True)]
+    right = sorted(run.true)[:6]
+    wrong = [Pair(a.colored, b.sketch) for a, b in zip(right[:2], right[4:], strict=True)]
     (tmp_path / "pairs.csv").write_text("".join(f"{p.colored},{p.sketch}\n" for p in sorted([*right, *wrong])))
     arguments = ("--csv", str(tmp_path / "pairs.csv"), "--candidates", str(tmp_path / "none.jsonl"), "--again", "0")
     with served(run.folder, *arguments) as server:
         for _ in range(300):
-            told = deal(server, 4)
-            if told["progress"]["scored"] == 15:  # type: ignore[index]
+            told = deal(server, 1)
+            if told["progress"]["scored"] == 8:  # type: ignore[index]
                 break
             time.sleep(0.1)
         hand = [Pair(a, b) for a, b, _ in deal(server, 4, [])["hand"]]  # type: ignore[union-attr]
-        assert len(set(hand) & set(wrong)) >= 2
+        assert len(set(hand) & set(wrong)) >= 1
         assert judge(server, told["log"], hand[0], "no", f"{TAB}-1") == 200
         assert deal(server)["progress"]["list"]["sample"] <= 1  # type: ignore[index]
     with served(run.folder, *arguments) as server:

@@ -12,7 +12,7 @@ export function el(tag, attributes = {}, ...children) {
 }
 
 const NAMES = ["colouring", "sketch"];
-const AHEAD = 5;
+const AHEAD = 8;
 
 export class Stage {
   constructor() {
