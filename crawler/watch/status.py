@@ -105,7 +105,7 @@ def is_running(directory: Path) -> bool:
     if busy_there(directory):
         return True
     try:
-        descriptor = os.open(directory / ".crawl" / "lock", os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(directory / ".crawl" / "lock", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return False
     try:
