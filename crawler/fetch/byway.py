@@ -50,11 +50,12 @@ def tls_context(ca_file: str) -> ssl.SSLContext:
 class Response:
     """A reply of aiohttp as a `reply.Body`."""
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, idle_s: float) -> None:
         self.status = response.status
         self.headers = {name.lower(): value for name, value in response.headers.items()}
         self.head_at = asyncio.get_running_loop().time()
         self._response = response
+        self._idle_s = idle_s
 
     @property
     def at_end(self) -> bool:
@@ -64,9 +65,14 @@ class Response:
         return None
 
     async def read(self) -> bytes:
+        # aiohttp's own clock starts anew with every byte: an endless chunk extension or trailer is no silence to it.
+        deadline = asyncio.timeout(self._idle_s)
         try:
-            return await self._response.content.readany()
+            async with deadline:
+                return await self._response.content.readany()
         except FOREIGN as error:
+            if deadline.expired():
+                raise LostReply(Failure(Kind.IDLE, f"nothing of the body for {self._idle_s:g} s")) from error
             raise LostReply(failure_of(error)) from error
 
     def close(self) -> None:
@@ -84,6 +90,7 @@ class Byway:
         self._guard = guard
         self._proxy = URL(network.proxy) if network.proxy else None
         # No silence is longer than idle_s, but a head may drip for ever: it gets this long in all.
+        self._idle_s = network.idle_s
         self._head_s = network.connect_s + network.idle_s + window_s
         connector = aiohttp.TCPConnector(
             ssl=tls_context(network.ca_file),
@@ -121,7 +128,7 @@ class Byway:
             if deadline.expired():
                 return Failure(Kind.SLOW, f"no complete head within {self._head_s:.0f} s")
             return failure_of(error)
-        return Response(response)
+        return Response(response, self._idle_s)
 
     async def close(self) -> None:
         """Close all connections."""

@@ -14,6 +14,7 @@ PIECE_BYTES = 64 * 1024
 """Whoever waits for a body is woken for this much, for its end, and now and then for what there is."""
 _HELD_BYTES = 256 * 1024
 """With this much waiting to be read, the host waits too."""
+_CHUNKS = 2048
 _LINE_BYTES, _HEADERS, _HEADS_BYTES = 8190, 160, 64 * 1024
 
 
@@ -189,6 +190,8 @@ class Transfer:
             self.paused = True
             return pycurl.WRITEFUNC_PAUSE
         self._chunks.append(data)
+        if len(self._chunks) >= _CHUNKS:  # of one byte each they would weigh many times what they hold
+            self._chunks[:] = [b"".join(self._chunks)]
         self._size += len(data)
         if self._size >= PIECE_BYTES:
             self.wake()

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import fetch_kit
 import pytest
 
-BOTH = {"test_bodies", "test_door", "test_door_daily", "test_door_limits", "test_reach", "test_hostile"}
+BOTH = {"test_bodies", "test_door", "test_door_daily", "test_door_limits", "test_reach", "test_hostile", "test_evil"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
