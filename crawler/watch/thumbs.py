@@ -38,7 +38,7 @@ class Thumbs:
         from crawler.worker import Worker  # not above: as a script, this imports nothing of the package
 
         self._timeout_s = timeout_s
-        self._worker = Worker(__file__, str(memory_bytes))
+        self._worker = Worker(__file__, str(memory_bytes), str(nice))
         self._stopped = False
 
     def make(self, path: str, edge: int, *, blur: bool = False, whole: bool = False) -> bytes | None:
