@@ -8,7 +8,10 @@ import select
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
+
+_SECRETS = ("CRAWLER_", "AWS_", "GOOGLE_", "AZURE_")
 
 
 class Worker:
@@ -18,8 +21,8 @@ class Worker:
     that its asker knows. It imports nothing of this package, and ends when its input does.
     """
 
-    def __init__(self, script: str, argument: str) -> None:
-        self._command = [sys.executable, "-P", script, argument]
+    def __init__(self, script: str, *arguments: str) -> None:
+        self._command = [sys.executable, "-P", script, *arguments]
         """-P: neither the caller's folder nor the script's may lend it a module."""
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -36,6 +39,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
+                env=_harmless(os.environ),
             )
         assert self.process.stdin is not None
         self.process.stdin.write(os.fsencode(json.dumps(question)) + b"\n")
@@ -87,3 +91,8 @@ class Worker:
                 with suppress(BrokenPipeError):
                     stream.close()
         return code
+
+
+def _harmless(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment without session and keys: what reads a stranger's bytes need not hold them."""
+    return {name: value for name, value in environ.items() if not name.startswith(_SECRETS)}
