@@ -11,7 +11,7 @@ from crawler.model import Failure, Lane
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One GET. `headers` (Referer, Accept, Range) are public and go along on every hop of a redirect.
+    """One GET. `headers` (Accept, Range) are public and go along on redirects; Referer stays within its host.
 
     `secret` headers (the session) are sent to `url`'s origin only, never on a hop to another, and never logged.
     `room_bytes` is what the exchange may hold in memory at once; the door counts it against limits.memory_mb.

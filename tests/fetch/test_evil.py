@@ -146,7 +146,7 @@ async def test_nothing_of_ours_goes_to_another_host() -> None:
         near = Server(lambda _: reply(307, b"", location="http://far.test/got"))
         async with near, door({"resolve": {**named(near=near, far=far)}}, retry=ONCE) as there:
             secret = {"Cookie": f"PHPSESSID={canary}", "Authorization": canary, "X-Api-Key": canary}
-            want = Want("http://near.test/", secret=secret)
+            want = Want("http://near.test/", headers={"Referer": f"http://near.test/{canary}"}, secret=secret)
             await there.get(want)
         assert [canary in str(seen.headers) for seen in near.seen] == [True]
         assert [canary in str(seen.headers) for seen in far.seen] == [False]

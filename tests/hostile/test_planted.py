@@ -1,4 +1,4 @@
-"""A data set that was unpacked from somebody's archive: no link in it and no line of its log leads out of the folder."""
+"""A data set unpacked from somebody's archive: no link in it and no line of its log leads out of the folder."""
 
 import asyncio
 import json
