@@ -83,13 +83,20 @@ class Published:
             ) from error
 
     async def publish(self) -> None:
-        """Send what the local log has beyond the published pieces, whole lines only. Raises Lost, StorageFailed."""
+        """Send what the local log has beyond the published pieces, whole lines only. Raises Lost, StorageFailed.
+
+        A publish that was cancelled may have sent its piece all the same: one with our own next lines is ours.
+        """
         while data := await asyncio.to_thread(self._fresh):
-            if not await self._objects.create(key_of(self.pieces + 1), data):
-                raise Lost(
-                    f"{self._objects.address}/{key_of(self.pieces + 1)}: another crawler has published this piece of "
-                    "the log: it took over. Nothing more is written here."
-                )
+            key = key_of(self.pieces + 1)
+            if not await self._objects.create(key, data):
+                there = await self._objects.get(key)
+                if not there or not data.startswith(there):
+                    raise Lost(
+                        f"{self._objects.address}/{key}: another crawler has published this piece of the log: it took "
+                        "over. Nothing more is written here."
+                    )
+                data = there
             self.pieces += 1
             self.bytes += len(data)
             await asyncio.to_thread(self._remember)

@@ -216,6 +216,22 @@ def test_a_log_that_is_behind_is_brought_up(objects: Objects, tmp_path: Path) ->
     run(work())
 
 
+def test_a_piece_that_was_sent_by_a_cancelled_publish_is_ours(objects: Objects, tmp_path: Path) -> None:
+    """The end of a run cancels a publish on its way; what follows goes on behind what the store has."""
+
+    async def work() -> None:
+        write(tmp_path, b"".join(LINES[:10]))
+        mine = Published(objects, tmp_path)
+        await mine.begin()
+        await objects.create("log/00000001.jsonl", b"".join(LINES[:10]))  # and nobody heard of it
+        write(tmp_path, b"".join(LINES[10:12]))
+        await mine.publish()
+        assert (mine.pieces, mine.bytes) == (2, sum(map(len, LINES[:12])))
+        assert await objects.get("log/00000002.jsonl") == b"".join(LINES[10:12])
+
+    run(work())
+
+
 @pytest.mark.parametrize("lost", ["last", "middle"])
 def test_pieces_that_are_gone_are_missed(objects: Objects, tmp_path: Path, lost: str) -> None:
     """A store that lost a piece of the log is not written to."""
