@@ -19,6 +19,7 @@ _TAG = re.compile(
 )
 _HREF = re.compile(r"""\bhref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
 _BREAKS = frozenset({"br", "p", "div", "li"})
+_UNSEEN = frozenset({"script", "style"})
 _URL = r"[A-Za-z0-9_/?=&.%#:;~+-]"
 _PLAIN = re.compile(
     # An address, its scheme whole, cut short (`ttp://`, so that it is no link) or missing.
@@ -105,6 +106,7 @@ def _flattened(html: str) -> tuple[str, list[tuple[int, int, str]]]:
     anchors: list[tuple[int, int, str]] = []
     size = at = 0
     opened: tuple[int, str] | None = None
+    unseen = False
 
     def close() -> None:
         nonlocal opened
@@ -114,8 +116,9 @@ def _flattened(html: str) -> tuple[str, list[tuple[int, int, str]]]:
 
     def add(text: str) -> None:
         nonlocal size
-        parts.append(text)
-        size += len(text)
+        if not unseen:
+            parts.append(text)
+            size += len(text)
 
     for tag in _TAG.finditer(html):
         add(unescape(html[at : tag.start()]))
@@ -128,6 +131,8 @@ def _flattened(html: str) -> tuple[str, list[tuple[int, int, str]]]:
                 opened = (size, unescape(href[1] or href[2] or href[3] or "").strip())
         elif name in _BREAKS:
             add("\n")
+        elif name in _UNSEEN:
+            unseen = not tag[1]
     add(unescape(html[at:]))
     close()
     return "".join(parts), anchors
