@@ -29,7 +29,12 @@ EXAMPLES = {
     "report": ("crawler report data/popular",),
     "verify": ("crawler verify data/popular", "crawler verify data/popular --repair"),
     "export": ("crawler export data/popular --to webdataset --out popular-tars --splits train=.98,val=.02",),
-    "pairs": ("crawler pairs review data/tags", "crawler pairs review data/pairs --csv colored_sketch_pair.csv"),
+    "pairs": (
+        "crawler pairs find pairs.toml",
+        "crawler pairs review data/tags",
+        "crawler pairs review data/pairs --csv colored_sketch_pair.csv",
+        "crawler pairs export data/tags --out pairs.csv",
+    ),
     "purge": ("crawler purge data/popular --ids taken-down.txt",),
     "collect": ("crawler collect tags.toml", "crawler collect tags.toml --since-last"),
     "origin": ("crawler origin --profile flaky",),

@@ -12,17 +12,23 @@ from crawler.origin import families
 from crawler.origin.server import origin_thread
 
 Pair = tuple[int, int]
-PLAIN = ("--ui.progress", "none", "--jobs", "1")
+PATIENT = ("--network.idle_s", "30")
+"""The stand-in draws a family's pictures when they are asked for; on a busy machine that takes its time."""
+PLAIN = ("--ui.progress", "none", "--jobs", "1", *PATIENT)
 
 
 @dataclass(frozen=True)
 class Found:
-    """A folder in which pairs were found. `truth`: pairs that there are to find, of works that are there."""
+    """A folder in which pairs were found. `truth`: pairs that there are to find, of works that are there.
+
+    `before`: what `find` said of the folder, before anybody was asked for linked works; `asked`: requests it then took.
+    """
 
     seed: int
     root: Path
     config: Path
     truth: frozenset[Pair]
+    before: Ended
     ended: Ended
     asked: int
 
@@ -64,13 +70,14 @@ def found(root: Path, seed: int, numbers: range, *flags: str) -> Found:
     environment = {"PYTHONPATH": str(Path(__file__).parent.parent / "guard"), **os.environ}
     with origin_thread(seed=seed, profile="none", ca_dir=root / "ca") as origin:
         config = write_config(root, origin, 'path = "ids.txt"', "[filter]\nmax_x_restrict = 2")
-        ended = command("run", config, "-q", env=environment)
+        ended = command("run", config, "-q", *PATIENT, env=environment)
         assert ended.code in (0, 3), ended.err
-        before = origin.seen.total
+        before = command("pairs", "find", root / "out", "--jobs", "1", env=environment)
+        total = origin.seen.total
         ended = command("pairs", "find", config, *PLAIN, *flags, env=environment)
-        asked = origin.seen.total - before
+        asked = origin.seen.total - total
         world = origin.world
         there = {id for id in families.ids(seed, numbers) if world.expected(id).outcome != "gone"}
         assert origin.seen.violations == {}
     truth = {(pair.colored, pair.sketch) for pair in families.true_pairs(seed, numbers)}
-    return Found(seed, root, config, frozenset(pair for pair in truth if there.issuperset(pair)), ended, asked)
+    return Found(seed, root, config, frozenset(pair for pair in truth if there.issuperset(pair)), before, ended, asked)
