@@ -261,3 +261,55 @@ def test_a_damaged_work_folder(tmp_path: Path, s3: S3, flaky: Any) -> None:
     assert ended.code == 0, ended.err
     assert log.read_bytes().startswith(good)
     assert flaky.seen.total == asked
+
+
+def slow_run(config: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "crawler",
+            "run",
+            str(config),
+            "--limits.images.rate",
+            "5",
+            "--limits.images.burst",
+            "1",
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=dict(os.environ),
+    )
+
+
+def test_interrupted_is_published(tmp_path: Path, s3: S3, flaky: Any) -> None:
+    """After the first Ctrl-C all that was stored is in the store's log, and the prefix is free at once."""
+    address = f"s3://tests/{tmp_path.name}/interrupted"
+    config = config_of(tmp_path / "a", flaky, some_ids(WORKS), address)
+    process = slow_run(config)
+    wait_for(lambda: any(key.startswith("images/") for key in s3.objects(address)), process)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    left = download(s3, address, tmp_path / "left")
+    assert lines(left)[-1]["event"] == "closed"
+    assert {line["path"] for line in lines(left) if line["event"] == "stored"} == {
+        key for key in s3.objects(address) if key.startswith("images/")
+    }
+    assert (left / "log.jsonl").read_bytes() == (home_of(config) / "log.jsonl").read_bytes()
+    shutil.copytree(tmp_path / "a", tmp_path / "other", ignore=shutil.ignore_patterns(".crawl"))
+    assert command("run", tmp_path / "other" / "crawl.toml").code == 0
+
+
+def test_a_run_that_was_given_up_stops(tmp_path: Path, s3: S3, flaky: Any) -> None:
+    """A later writer has the prefix: this one ends with 2 at its next sign of life, and publishes nothing more."""
+    address = f"s3://tests/{tmp_path.name}/given_up"
+    process = slow_run(config_of(tmp_path / "a", flaky, some_ids(WORKS), address))
+    wait_for(lambda: any(key.startswith("log/") for key in s3.objects(address)), process)
+    bucket, _, prefix = address.removeprefix("s3://").partition("/")
+    s3.client().put_object(Bucket=bucket, Key=f"{prefix}/.crawl/writers/00000002.json", Body=b"{}")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 2, err
+    assert "another crawler took over" in err
+    assert "log.jsonl" not in s3.objects(address)
