@@ -39,7 +39,7 @@ class Interrupted(Stop):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `export`."""
-    parser.add_argument("dir", metavar="DIR", help="the run's output folder")
+    parser.add_argument("dir", metavar="DIR", help="the run's output folder, or its address: s3://bucket/prefix")
     parser.add_argument("--to", required=True, choices=FORMATS, help="the format")
     parser.add_argument("--out", required=True, metavar="PATH", help="folder of the data set; made, or gone on with")
     parser.add_argument(

@@ -13,7 +13,7 @@ from crawler.store.address import is_address, tidy
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `report`."""
-    parser.add_argument("dir", metavar="DIR", help="the run's output folder; the run may be on")
+    parser.add_argument("dir", metavar="DIR", help="the run's output folder, or its address; the run may be on")
     parser.add_argument("--out", metavar="FILE", default="", help="where to write it [DIR/report.html]")
 
 

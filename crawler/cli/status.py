@@ -10,7 +10,7 @@ from crawler.cli.tail import log_path, no_log
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `status`."""
-    parser.add_argument("dir", metavar="DIR", help="the run's output folder")
+    parser.add_argument("dir", metavar="DIR", help="the run's output folder, or its address: s3://bucket/prefix")
     parser.add_argument("--json", action="store_true", help="one JSON object, for scripts")
 
 

@@ -28,7 +28,7 @@ EVENTS = ("opened", "listed", "described", "stored", "gone", "failed", "voided",
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `tail`."""
-    parser.add_argument("dir", metavar="DIR", help="the run's output folder")
+    parser.add_argument("dir", metavar="DIR", help="the run's output folder, or its address: s3://bucket/prefix")
     parser.add_argument("-f", "--follow", action="store_true", help="go on with new lines as they come; Ctrl-C ends")
     parser.add_argument("-n", "--lines", type=_many, default=10, metavar="N", help="begin with the last N (default 10)")
     parser.add_argument(

@@ -34,7 +34,7 @@ _NAMES = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `verify`."""
-    parser.add_argument("dir", metavar="DIR", help="the run's output folder")
+    parser.add_argument("dir", metavar="DIR", help="the run's output folder, or its address: s3://bucket/prefix")
     parser.add_argument(
         "--repair",
         action="store_true",
