@@ -304,7 +304,7 @@ function lasting(s) {
 
 function drawPill() {
   const waiting = outbox?.ops.length || 0, trouble = outbox?.trouble || (state.live ? "" : "the server is gone");
-  const [kind, text] = trouble && waiting ? ["lost", `${waiting} not saved`] : trouble ? ["lost", "no server"] : waiting > 1 ? ["wait", `saving ${waiting}`] : ["live", "saved"];
+  const [kind, text] = trouble && waiting ? ["lost", `${waiting} not saved`] : trouble ? ["lost", "no server"] : waiting ? ["wait", waiting > 1 ? `saving ${waiting}` : "saving"] : ["live", "saved"];
   $("pill").className = `pill ${kind}`;
   $("pill").textContent = text;
   $("pill").title = trouble || "every judgement is on the server's disk";
