@@ -35,13 +35,13 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 from zlib import crc32
 
 import orjson
 
-from crawler.events import Event, Line, Stored, images_in, payload, read_event
+from crawler.events import Described, Event, Line, Stored, Voided, images_in, payload, read_event
 from crawler.model import Image, Page, WorkId
 from crawler.rules.storable import storable
 
@@ -58,6 +58,13 @@ _WORK = b',"work":'
 """In JSON a quote inside a string is escaped: where these bytes stand, they are a key."""
 _EVENT = b'"event":"'
 _STORED_KEYS = 15
+_PAGE = frozenset({int, str})
+_KINDS: Mapping[str, Collection[type]] = {
+    "path": {str}, "bytes": {int}, "sha256": {str}, "mime": {str}, "quality": {str}, "reason": {str}, "host": {str},
+    "source": {dict}, "totals": {dict}, "work": {dict}, "ids": {str}, "digest": {str}, "log": {str}, "rule": {str},
+    "page": {int, str, type(None)}, "images": {tuple},
+}  # fmt: skip
+"""Of which types, as JSON has them, keys are that others build upon."""
 _DESCRIBED_KEYS = 6
 
 
@@ -132,17 +139,38 @@ def skim(raw: bytes) -> Glimpse | Line | None:
             fields = orjson.loads(raw)
             if len(fields) == _STORED_KEYS:
                 log, seq, t = fields["log"], fields["seq"], fields["t"]
-                if type(seq) is int and seq >= 1 and type(log) is str and type(t) is str:
-                    return Glimpse(log, seq, t, fields["id"], None, fields["page"], fields["bytes"], fields["quality"])
+                id, page, size, quality = fields["id"], fields["page"], fields["bytes"], fields["quality"]
+                whole = type(seq) is int and seq >= 1 and type(log) is str and type(t) is str and type(quality) is str
+                if whole and _is_id(id) and type(page) in _PAGE and type(size) is int:
+                    return Glimpse(log, seq, t, id, None, page, size, quality)
         elif body.startswith(b'described","log":', at):
             fields = orjson.loads(body[: body.index(_WORK)] + b"}")
             if len(fields) == _DESCRIBED_KEYS:
                 log, seq, t = fields["log"], fields["seq"], fields["t"]
-                if type(seq) is int and seq >= 1 and type(log) is str and type(t) is str:
-                    return Glimpse(log, seq, t, fields["id"], images_in(fields["images"]))
+                images = images_in(fields["images"])
+                whole = type(seq) is int and seq >= 1 and type(log) is str and type(t) is str
+                if whole and _is_id(fields["id"]) and all(type(image.page) in _PAGE for image in images):
+                    return Glimpse(log, seq, t, fields["id"], images)
     except (AttributeError, KeyError, TypeError, ValueError):
         pass
     return decode(raw)
+
+
+def _is_id(id: object) -> bool:
+    return type(id) is str or (type(id) is int and 0 <= id < 1 << 63)
+
+
+def sound(event: Event) -> bool:
+    """Whether what a fold goes by has the types that it has: a checksum can be anybody's, and so can a log."""
+    for name in event.__slots__:
+        value: object = getattr(event, name)
+        kinds = _KINDS.get(name)
+        if kinds is not None and type(value) not in kinds:
+            return False
+    id: object = getattr(event, "id", 0)
+    if not _is_id(id) and not (id is None and isinstance(event, Voided)):
+        return False
+    return not isinstance(event, Described) or all(type(image.page) in _PAGE for image in event.images)
 
 
 def rescue(raw: bytes) -> list[bytes]:
@@ -171,5 +199,7 @@ def decode(raw: bytes) -> Line | None:
     try:
         event = read_event(fields)
     except (KeyError, TypeError, ValueError):
+        return None
+    if event is not None and not sound(event):
         return None
     return Line(fields["log"], fields["seq"], fields["t"], event)

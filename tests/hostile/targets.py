@@ -1,0 +1,243 @@
+# ruff: noqa: PT017, PT018, E501 - a target is called by a fuzzer, its asserts say which law was broken
+"""What is fuzzed: each target takes any bytes, and raises only if a law is broken. SEEDS says what to begin with."""
+
+import io
+import json
+import re
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import orjson
+from protego import Protego
+
+from crawler.cli.loading import ConfigError, load
+from crawler.events import Described, Gone, Opened, Stored
+from crawler.fetch.lane_transfer import Transfer
+from crawler.fetch.robots import spelt_rules
+from crawler.fetch.where import parse_url
+from crawler.log.codec import decode, encode, rescue, seal, skim
+from crawler.log.reader import LogDamaged, scan
+from crawler.model import Absent, Description, Failure, Image
+from crawler.rules.media import Inspector, Media
+from crawler.rules.naming import EXTENSIONS, image_path
+from crawler.rules.replay import State
+from crawler.rules.retry import parse_retry_after
+from crawler.sites.pixiv import Pixiv, work_of
+from crawler.sites.settings import SiteSettings
+from crawler.sources.ids import Problem, parse_id
+from crawler.sources.lines import SourceError
+from crawler.sources.links import read_links
+from crawler.sources.reader import read_entries
+from crawler.sources.settings import SourceSettings
+from crawler.within import leads_out
+from crawler.words import clean
+
+SITE = Pixiv(SiteSettings(), "77_x", lambda _: None)
+URL = "https://i.pximg.net/img-original/img/2024/05/06/07/08/09/9_p0.png"
+WORK = {
+    "id": "9", "illustId": "9", "title": "t", "illustTitle": "t", "illustType": 0, "pageCount": 1, "xRestrict": 0,
+    "userId": "7", "userName": "n", "width": 9, "height": 9, "urls": {"original": URL, "regular": URL},
+    "createDate": "2024-05-05T22:08:00+00:00", "uploadDate": "2024-05-05T22:08:00+00:00", "tags": {"tags": []},
+    "bookmarkCount": 1, "likeCount": 1, "viewCount": 1, "description": "d", "sl": 2, "restrict": 0, "aiType": 0,
+}  # fmt: skip
+STORED = Stored(9, 0, "images/009/9_p0.png", 10, "0" * 64, "image/png", 9, 9, "original", URL)
+EVENTS = (
+    Opened("ab", 1, "0", {"path": "x", "digest": "d", "ids": 1}, "s"),
+    Described(9, (Image(0, URL),), WORK),
+    STORED,
+    Gone(9, "filtered", "max_x_restrict"),
+)
+
+
+def replies(data: bytes) -> None:
+    """Any body, as the first and the second answer, with any status: a value, and what is described is of the site."""
+    status = (200, 404, 403, 400, 500)[len(data) % 5] if len(data) % 3 == 0 else 200
+    said = SITE.describe(9).read(status, "application/json", data)
+    for body in (data, b'{"error":false,"body":[{"urls":{"original":"%b"}}]}' % URL.encode()):
+        if not isinstance(said, Description | Absent | Failure):
+            said = said.read(status, "application/json", body)
+    if isinstance(said, Description):
+        line = encode("ab", 1, "2026-01-02T03:04:05.678Z", Described(9, said.images, said.metadata))
+        assert decode(line) is not None
+        assert work_of(said.metadata).id == 9
+        for image in said.images:
+            assert image.url.startswith("https://") and image.url.split("/")[2].endswith((".pximg.net", ".pixiv.net"))
+
+
+def codec(data: bytes) -> None:
+    """Any bytes are one intact line, or none; what is read is written again as a line that says the same."""
+    line = decode(data)
+    skimmed = skim(data.removesuffix(b"\n"))
+    assert (line is None) == (skimmed is None) or b"\n" in data
+    if line is not None and line.event is not None:
+        again = decode(encode(line.log, line.seq, line.t, line.event))
+        assert again is not None
+        assert again.event == line.event
+    for piece in rescue(data):
+        assert decode(piece) is not None
+
+
+def replay(data: bytes) -> None:
+    """A log of any objects with right checksums is folded, or is damage; it never ends in a bug."""
+    lines: list[bytes] = []
+    for number, raw in enumerate(data.split(b"\n"), 1):
+        try:
+            fields = orjson.loads(raw)
+        except ValueError:
+            continue
+        if isinstance(fields, dict):
+            lines.append(seal({"seq": number, "t": "2026-01-02T03:04:05.678Z", "log": "ab"} | fields))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "log.jsonl"
+        path.write_bytes(b"".join(lines) + data[:100])
+        state = State()
+        try:
+            for _, line in scan(path):
+                state.apply(line)
+        except LogDamaged:
+            return
+        totals = state.totals()
+        assert totals.listed >= 0 and totals.pending >= 0
+
+
+def naming(data: bytes) -> None:
+    """Ids, pages and extensions made of anything: a path below images/, or a ValueError."""
+    text = data.decode("utf-8", "surrogateescape")
+    key, _, rest = text.partition("|")
+    page, _, ext = rest.partition("|")
+    for id in (key, int(key[:18]) if re.fullmatch(r"-?[0-9]{1,18}", key[:18]) else 1):
+        for number in ("zip", 0, len(page)):
+            try:
+                path = image_path(id, number, ext)
+            except ValueError:
+                continue
+            assert not leads_out(path) and re.fullmatch(r"images/[0-9]{3}/[A-Za-z0-9_.-]+", path), path
+            assert path.rpartition(".")[2] in EXTENSIONS
+
+
+def sources(data: bytes) -> None:
+    """Any file is read as a list of each kind: entries and problems that print as one line."""
+    for kind, name in (("ids", "a.txt"), ("ids", "a.csv"), ("pairs", "a.csv"), ("urls", "a.txt"), ("manifest", "m")):
+        try:
+            for _, entry in read_entries(io.BytesIO(data), name, SourceSettings(kind=kind)):
+                assert not isinstance(entry, Problem) or str(entry).isprintable()
+        except SourceError as error:
+            assert str(error).isprintable()
+    found = parse_id(data.decode("utf-8", "replace"))
+    assert isinstance(found, Problem) or found > 0
+
+
+class _Lane:
+    """A lane of no connection."""
+
+    class loop:
+        time = staticmethod(lambda: 0.0)
+
+
+def heads(data: bytes) -> None:
+    """Any lines as the head of a reply: complete, not yet, or a failure; names are lower case."""
+    transfer = Transfer(_Lane(), data.splitlines(keepends=True), 0.0)  # type: ignore[arg-type]
+    if transfer.take_head():
+        assert 200 <= transfer.status <= 999
+        assert all(name == name.lower() for name in transfer.headers)
+        after = transfer.headers.get("retry-after")
+        seconds = parse_retry_after(after, transfer.headers.get("date"))
+        assert seconds is None or seconds >= 0
+        where = transfer.headers.get("location", "")
+        urls(where.encode("utf-8", "surrogateescape"))
+
+
+def urls(data: bytes) -> None:
+    """Any text as a link or a hop: http or https with a host and no user, or a ValueError."""
+    text = data.decode("utf-8", "replace")
+    for base in (None, parse_url("https://a.test/x")):
+        try:
+            url = parse_url(text, base)
+        except ValueError:
+            continue
+        assert url.scheme in ("http", "https") and url.raw_host and not url.user
+        assert re.fullmatch(r"[\x21-\x7e]+", str(url))
+
+
+def robots(data: bytes) -> None:
+    """Any robots.txt is read, and the quick look agrees with the parser: what it lets pass is allowed."""
+    text = data.decode("utf-8-sig", "replace")
+    rules, spelt = Protego.parse(text), spelt_rules(text)
+    for path in ("/", "/ajax/illust/9", "/private/x.png", "/a"):
+        if not any(path.startswith(start) for start in spelt):
+            assert rules.can_fetch(f"https://a.test{path}", "crawler")
+
+
+def links(data: bytes) -> None:
+    """Any description: links in its text's order, each an id in range."""
+    reading = read_links(data.decode("utf-8", "replace"))
+    assert all(link.id > 0 for link in reading.links)
+
+
+def config(data: bytes) -> None:
+    """Any file as a config: settings, or complaints of one printable line each."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "c.toml"
+        path.write_bytes(data)
+        try:
+            load(path, {}, {}, source_needed=False)
+        except ConfigError as error:
+            assert all(line.isprintable() for line in error.lines), error.lines
+
+
+def media(data: bytes) -> None:
+    """Any bytes, whole and in pieces: one verdict; an archive that is taken is what zipfile can list, with safe names."""
+    whole, parts = Inspector(), Inspector()
+    whole.feed(data)
+    for at in range(0, len(data), 7):
+        parts.feed(data[at : at + 7])
+    verdict = whole.finish()
+    assert type(verdict) is type(parts.finish())
+    if isinstance(verdict, Media) and verdict.ext == "zip":
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            assert not any(leads_out(name) or "\\" in name for name in archive.namelist())
+            assert sum(info.file_size for info in archive.infolist()) <= 20 * len(data)
+
+
+def words(data: bytes) -> None:
+    """What any text becomes on a terminal is one printable line."""
+    for text in (data.decode("utf-8", "replace"), data.decode("latin-1"), data.decode("utf-16-le", "surrogatepass" if len(data) % 2 == 0 else "replace")):  # fmt: skip
+        assert clean(text).isprintable()
+
+
+def _zip() -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for number in range(3):
+            archive.writestr(f"{number:06d}.jpg", b"\xff\xd8" + b"x" * 40)
+    return out.getvalue()
+
+
+_REPLY = json.dumps({"error": False, "message": "", "body": WORK}).encode()
+_LINES = [encode("ab", seq, "2026-01-02T03:04:05.678Z", event) for seq, event in enumerate(EVENTS, 1)]
+_HEAD = b"HTTP/1.1 302 X\r\nLocation: //b.test/x\r\nRetry-After: 3\r\nDate: Mon, 02 Jan 2026 03:04:05 GMT\r\n\r\n"
+_TOML = b'[source]\npath = "x"\n[network]\nresolve = { "a.test" = "127.0.0.1:80" }\n[limits.api]\nrate = 0.5\n'
+
+TARGETS: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
+    "replies": (replies, [_REPLY, _REPLY.replace(b'"pageCount": 1', b'"pageCount": 2'), b'{"error":true,"body":[]}']),
+    "codec": (codec, [*_LINES, b"".join(_LINES)]),
+    "replay": (replay, [b"".join(_LINES), *_LINES]),
+    "naming": (naming, [b"9|0|png", b"key.1|0|jpg", b"../x|zip|zip"]),
+    "sources": (
+        sources,
+        [
+            b"9\n# c\nhttps://www.pixiv.net/artworks/9\n",
+            b'id,url\n9,"https://a.test/x"\n',
+            b'{"id":9,"page":0,"sha256":"00"}\n',
+        ],
+    ),
+    "heads": (heads, [_HEAD, b"HTTP/1.1 100 Continue\r\n\r\n" + _HEAD]),
+    "urls": (urls, [b"http://a.test:80/x?y#z", b"//[::1]/", b"http://u:p@a.test/"]),
+    "robots": (robots, [b"User-agent: *\nDisallow: /private/\nAllow: /a*$\nCrawl-delay: 3\n"]),
+    "links": (links, [b'<a href="/jump.php?https%3A%2F%2Fwww.pixiv.net%2Fartworks%2F9">x</a> illust/9 user/7']),
+    "config": (config, [_TOML]),
+    "media": (media, [_zip(), b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + b"\0" * 30, b"\xff\xd8\xff\xe0\0\x10JFIF", b"GIF89a"]),
+    "words": (words, ["\x1b[31mtitle\u202e\u200d\ufe0f".encode(), b"\x9b2J"]),
+}
