@@ -11,6 +11,7 @@ import os
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,6 +23,8 @@ from crawler.within import opened, replace
 if TYPE_CHECKING:
     from crawler.store.objects import Objects
 
+LOOK_S = 15
+"""So long somebody who only looks waits for a store."""
 MARK = Path(".crawl") / "store.json"
 _LOG = "log.jsonl"
 
@@ -60,7 +63,7 @@ def refresh(address: str, folder: Path | None = None) -> Path:
     address = tidy(address)
     folder = folder or caches() / name_of(address)
     (folder / ".crawl").mkdir(parents=True, exist_ok=True)
-    objects = Objects.at(address, retry_s=15)
+    objects = Objects.at(address, retry_s=LOOK_S)
     with _alone(folder):
         _catch_up(objects, folder)
     return folder
@@ -105,6 +108,13 @@ def _catch_up(objects: Objects, folder: Path) -> None:
     )
 
 
+@lru_cache(2)
+def _looker(address: str) -> Objects:
+    from crawler.store.objects import Objects
+
+    return Objects.at(address, retry_s=LOOK_S)
+
+
 @contextmanager
 def at_hand(folder: Path, path: str) -> Generator[str]:
     """An image of the log in `folder` as a file, a copy of it if it lies elsewhere. Blocking. Raises StorageFailed.
@@ -121,9 +131,7 @@ def at_hand(folder: Path, path: str) -> Generator[str]:
             path = ""
         yield path and str(folder / path)
         return
-    from crawler.store.objects import Objects
-
-    data = Objects.at(address).get_now(path)
+    data = _looker(address).get_now(path)
     if data is None:
         yield ""
         return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import re
 import time
 from collections import OrderedDict, deque
@@ -15,8 +14,9 @@ from pathlib import Path
 
 from crawler.events import Stored
 from crawler.log.codec import decode
+from crawler.stop import StorageFailed
+from crawler.store.mirror import at_hand
 from crawler.watch.thumbs import Thumbs
-from crawler.within import opened
 
 EDGE = 232
 """Pixels of a thumbnail's side: twice a tile's."""
@@ -162,9 +162,10 @@ class Wall:
 
 
 def _made(thumbs: Thumbs, root: Path, path: str) -> bytes | None:
-    """The thumbnail of a file of the folder; None for any other, for a log can be anybody's. Raises OSError."""
+    """The thumbnail of an image of the folder, or of the object store that it is the work folder of; None for any other
+    path, for a log can be anybody's. Raises OSError."""
     try:
-        os.close(opened(root, path))  # the worker takes any path
-    except OSError:
+        with at_hand(root, path) as file:
+            return thumbs.make(file, EDGE) if file else None
+    except StorageFailed:
         return None
-    return thumbs.make(str(root / path), EDGE)
