@@ -30,8 +30,8 @@ LOOKS = 5
 """Places of the search that are looked at closely, and the best of them once more."""
 LOW = 0.05
 """Agreement by chance that there always is."""
-WEIGHTS_CLOSE = (-7.54, 1.94, 6.05, 3.89, 4.53)
-WEIGHTS = (-7.89, 1.65, 5.49, 2.98, 4.04, 3.50)
+WEIGHTS_CLOSE = (-7.49, 2.17, 5.94, 3.89, 3.99)
+WEIGHTS = (-7.83, 1.86, 5.31, 3.00, 3.51, 3.56)
 """Of a constant and a match's `grounds`, after the close look and after the closest: fitted on families of the stand-in
 (scripts/bench/match.py --fit)."""
 
