@@ -2,6 +2,9 @@
 
 import json
 import os
+import subprocess
+import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +50,27 @@ class Found:
         return len(found & self.truth) / len(self.truth), len(true) / len(found)
 
 
+def killed_and_again(one: Found) -> tuple[Ended, dict[str, int]]:
+    """`find` with images, killed as soon as it has stored one, and typed again.
+
+    Gives how that ended, and what metadata both asked for.
+    """
+    environment = {"PYTHONPATH": str(Path(__file__).parent.parent / "guard"), **os.environ}
+    with origin_thread(seed=one.seed, profile="none", ca_dir=one.root / "ca") as origin:
+        config = write_config(one.root, origin, 'path = "ids.txt"', "[filter]\nmax_x_restrict = 2")
+        log = one.folder / "log.jsonl"
+        stored = log.read_bytes().count(b'"event":"stored"')
+        command_line = [sys.executable, "-m", "crawler", "pairs", "find", str(config), *PLAIN]
+        with subprocess.Popen(
+            command_line, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as it:
+            while it.poll() is None and log.read_bytes().count(b'"event":"stored"') == stored:
+                time.sleep(0.02)
+            it.kill()
+        ended = command("pairs", "find", config, *PLAIN, env=environment)
+        return ended, origin.seen.of("www.pixiv.net")
+
+
 def candidates(path: Path) -> list[dict[str, Any]]:
     """The lines of a file of candidates."""
     return [json.loads(line) for line in path.read_bytes().splitlines()]
@@ -70,11 +94,11 @@ def found(root: Path, seed: int, numbers: range, *flags: str) -> Found:
     environment = {"PYTHONPATH": str(Path(__file__).parent.parent / "guard"), **os.environ}
     with origin_thread(seed=seed, profile="none", ca_dir=root / "ca") as origin:
         config = write_config(root, origin, 'path = "ids.txt"', "[filter]\nmax_x_restrict = 2")
-        ended = command("run", config, "-q", *PATIENT, env=environment)
+        ended = command("run", config, "-q", *PATIENT, env=environment, timeout=600)
         assert ended.code in (0, 3), ended.err
         before = command("pairs", "find", root / "out", "--jobs", "1", env=environment)
         total = origin.seen.total
-        ended = command("pairs", "find", config, *PLAIN, *flags, env=environment)
+        ended = command("pairs", "find", config, *PLAIN, *flags, env=environment, timeout=600)
         asked = origin.seen.total - total
         world = origin.world
         there = {id for id in families.ids(seed, numbers) if world.expected(id).outcome != "gone"}

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from find_kit import PLAIN, Found, candidates, found, is_true
+from find_kit import PLAIN, Found, candidates, found, is_true, killed_and_again
 from judge import command, lines
 
 from crawler.disk import Disk
@@ -60,7 +60,8 @@ def test_a_second_time_nothing_is_asked(small: Found, copy: Path) -> None:
 
 
 def test_metadata_alone(small: Found, tmp_path: Path) -> None:
-    """With --no-images no image of a linked work is asked for; they stay to be had, and are with the next command."""
+    """With --no-images no image of a linked work is asked for; they stay to be had. The next command fetches them;
+    killed and typed again it comes to what it would have come to at once, and asks for no description."""
     one = found(tmp_path, 71, range(10), "--no-images")
     assert one.ended.code == 0, one.ended.err
     log = lines(one.folder)
@@ -72,6 +73,10 @@ def test_metadata_alone(small: Found, tmp_path: Path) -> None:
     recall, _ = one.measure()
     assert recall >= 0.99
     assert one.asked < small.asked
+    ended, asked = killed_and_again(one)
+    assert ended.code == 0, ended.err
+    assert one.candidates() == small.candidates()
+    assert set(asked) <= {"/robots.txt"}, "no work is described twice"
 
 
 def test_a_folder_is_looked_at_and_nobody_asked(small: Found, copy: Path) -> None:
