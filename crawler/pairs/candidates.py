@@ -19,7 +19,8 @@ NAME = "candidates.jsonl"
 class Candidate:
     """A pair that may be one. `score`: 0 to 1, how likely it is from all evidence.
 
-    `match`: {colored_page, sketch_page, score, flip} from the line matcher, None where it had nothing to compare.
+    `match`: {colored_page, sketch_page, score, flip, place} from the line matcher, None where nothing was compared;
+    place: where the sketch lies on the colouring (left, top, width, height in shares of its longer side).
     `evidence`: {tags, link, form, words, dates, pages, same_author, older}; the first of two is the colouring's.
     """
 

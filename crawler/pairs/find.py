@@ -141,6 +141,7 @@ def candidates(
                 "sketch_page": pages[1][best["sketch"]],
                 "score": best["score"],
                 "flip": best["flip"],
+                "place": [best["left"], best["top"], best["width"], best["height"]],
             }
         found.append(Candidate(one.colored.id, one.sketch.id, score, match, told(one, tags)))
     return sorted(found, key=lambda one: (-one.score, one.colored, one.sketch))
