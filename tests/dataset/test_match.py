@@ -3,11 +3,15 @@
 import csv
 import io
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from exports import exported
+from exports import exported, tree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from judge import command, write_config
@@ -37,7 +41,7 @@ def shares(results: list[Result]) -> tuple[float, float, float]:
 @pytest.mark.timeout(300)
 def test_families_of_the_stand_in() -> None:
     """Of families not used to fit it: right pages first, true and false works told apart."""
-    results = [tried(trial) for trial in of_stand_in(99, range(6))]
+    results = [tried(trial) for trial in of_stand_in(99, range(2))]
     first, likely, wrong = shares(results)
     assert (first >= 0.9, likely >= 0.9, wrong <= 0.1) == (True, True, True), (first, likely, wrong)
     true, false = ([r.score for r in results if bool(r.right) is kind] for kind in (True, False))
@@ -46,9 +50,9 @@ def test_families_of_the_stand_in() -> None:
 
 @pytest.mark.timeout(300)
 def test_another_hand() -> None:
-    """Forty pairs from a generator that shares nothing with the stand-in's: right pages first in nearly all."""
-    first, _, _ = shares([tried(trial) for trial in of_other(range(HELD_OUT, HELD_OUT + 40), false=False)])
-    assert first >= 0.9, first
+    """A few pairs from a generator that shares nothing with the stand-in's: right pages first in nearly all."""
+    first, _, _ = shares([tried(trial) for trial in of_other(range(HELD_OUT, HELD_OUT + 6), false=False)])
+    assert first > 0.8, first
 
 
 @pytest.mark.long
@@ -58,7 +62,7 @@ def test_five_hundred_pairs_of_another_hand(part: int) -> None:
     """A hundred pairs each: right pages first."""
     start = HELD_OUT + 1000 + 100 * part
     first, _, _ = shares([tried(trial) for trial in of_other(range(start, start + 100), false=False)])
-    assert first >= 0.92, first
+    assert first >= 0.97, first
 
 
 def test_the_example() -> None:
@@ -74,7 +78,7 @@ def test_the_example() -> None:
     assert shape[0] == pytest.approx(shape[1], rel=0.05)
 
 
-@settings(deadline=None, max_examples=12)
+@settings(deadline=None, max_examples=8)
 @given(
     key=st.integers(0, 200),
     flip=st.booleans(),
@@ -176,3 +180,26 @@ def test_the_export_tells_what_the_lines_say(family_crawl: tuple[Path, Path], tm
     arrow = pq.read_table(tmp_path / "out" / "pairs.parquet").to_pylist()
     for name in ("match", "doubt", "candidates"):
         assert [row[name] for row in arrow] == [row[name] for row in rows]
+
+
+def test_killed_while_matching(family_crawl: tuple[Path, Path], tmp_path: Path) -> None:
+    """What was matched before a kill is noted and stays; gone on with, the data set is as if there was no kill."""
+    works, listed = family_crawl
+    ask = ("--to", "pairs", "--pairs", listed, "--layout", "none", "--table", "--jobs", 1, "--out")
+    out = tmp_path / "out"
+    notes = out / ".export" / "matches.jsonl"
+    argv = [sys.executable, "-m", "crawler", "export", *map(str, (works, *ask, out))]
+    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None and not (notes.exists() and notes.read_bytes().count(b"found") > 1):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    assert not (out / "pairs.jsonl").exists()
+    before = notes.read_bytes()
+    keys = [json.loads(line)["key"] for line in before.splitlines() if line.endswith(b"}")]
+    assert len(keys) > 1
+    with notes.open("ab") as file:
+        file.write(before.splitlines()[1][:40])  # as if the kill had torn a line
+    exported(works, *ask, out)
+    exported(works, *ask, tmp_path / "whole")
+    assert tree(out) == tree(tmp_path / "whole")

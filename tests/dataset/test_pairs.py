@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,18 @@ def test_the_list(crawl: Crawl, tmp_path: Path) -> None:
     code, _, err = export(crawl.works, "--to", "pairs", "--pairs", path, "--out", tmp_path / "none")
     assert code == 2
     assert "no pair" in err
+
+
+def test_without_numpy(crawl: Crawl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is begun, and what to install is said, or how to do without."""
+    monkeypatch.setitem(sys.modules, "numpy", None)
+    ask = (crawl.works, "--to", "pairs", "--pairs", crawl.pairs, "--layout", "none", "--out", tmp_path / "out")
+    code, _, err = export(*ask)
+    assert code == 2
+    assert "pip install 'crawler[dataset]'" in err
+    assert "--match shape" in err
+    assert not (tmp_path / "out").exists()
+    exported(*ask, *SHAPE)
 
 
 def page(number: int | str, width: int, height: int) -> Stored:
