@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=None,
         metavar="S",
-        help="leave out what is less likely [0.5, and 0.1 where no picture was compared]",
+        help="leave out what is less likely [0.3, and 0.1 where no picture was compared]",
     )
     parser.add_argument("--no-images", action="store_true", help="ask for metadata only, and compare no pictures")
     parser.add_argument("--rounds", type=int, default=0, metavar="N", help="follow links so far; 0 = to their end [0]")

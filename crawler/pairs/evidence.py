@@ -56,7 +56,7 @@ WEIGHTS: Mapping[str, float] = {
     "match": 1.38,  # its log odds, bounded
     "rival": -2.73,  # another sketch, linked too, fits the colouring far better
 }
-LEAST, LEAST_UNSEEN = 0.5, 0.1
+LEAST, LEAST_UNSEEN = 0.3, 0.1
 """Scores from which on a pair is a candidate: where pictures were compared, and where only words speak, which are right
 less often and are not to lose what a look at it would find."""
 FAR_BETTER = 1.0
