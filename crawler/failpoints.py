@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 
@@ -65,6 +66,9 @@ class FailingDisk(Disk):
         self._pass("after", "write", what)
         if what == "log" and _CLOSED in data:
             self._pass("after", "write", "closed")
+
+    def write_pieces(self, descriptor: int, pieces: Sequence[bytes]) -> None:
+        self.write(descriptor, b"".join(pieces))
 
     def truncate(self, descriptor: int, size: int) -> None:
         what = self._open.get(descriptor, "folder")

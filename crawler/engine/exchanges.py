@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Generic, Protocol, TypeVar
 
 from crawler.fetch.exchange import Head, Request
@@ -84,7 +83,7 @@ class Download:
         if held is None or held.url != self._request.url:
             return self._request
         ranged = {**self._request.headers, "Range": f"bytes={held.bytes}-", "If-Range": held.validator}
-        return replace(self._request, headers=ranged)
+        return self._request._replace(headers=ranged)
 
     async def start(self, head: Head) -> Failure | None:
         if head.status == 206:

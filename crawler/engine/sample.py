@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from crawler.engine.days import daily_of
 from crawler.engine.exchanges import Question, refusal_of
@@ -47,7 +47,7 @@ class Measure:
     """An Exchange that learns the size of an image from its first byte (Range), or by reading it where it must."""
 
     def __init__(self, request: Request) -> None:
-        self._request = replace(request, headers={**request.headers, "Range": "bytes=0-0"})
+        self._request = request._replace(headers={**request.headers, "Range": "bytes=0-0"})
         self._read = 0
         self.size: int | None = None
 

@@ -77,8 +77,8 @@ async def crawl(id: WorkId, todo: Todo, given: Description | None, tools: Tools)
                 await go_on(id, images, tools)
         elif described := given or await describe(id, tools):
             images = described.images
-            if given is None:
-                tools.note(Described(id, images, described.metadata))
+            if isinstance(described, Described):
+                tools.note(described)
                 # Of a log that was repaired, a line of an image may stand whose description was lost.
                 left = tools.log.state.todo(id)
                 images = () if left is None else left.images or images
@@ -106,19 +106,19 @@ async def go_on(id: WorkId, images: Sequence[Image], tools: Tools) -> None:
     # Else the run drains: the next one tries all of them, and judges then.
 
 
-async def describe(id: WorkId, tools: Tools) -> Description | None:
-    """Ask until the site has said all about a work. Notes `gone` or `failed` and returns None where there is nothing.
+async def describe(id: WorkId, tools: Tools) -> Described | None:
+    """Ask until the site has said all about a work: the line that says it, which is not noted yet.
+
+    Notes `gone` or `failed` and returns None where there is nothing.
 
     Raises Draining.
     """
     answer = await ask(id, tools)
     tools.counters.asked += 1
-    match answer:
-        case Described(images=images, work=work):
-            return Description(images, work)
-        case other:
-            tools.note(other)
-            return None
+    if isinstance(answer, Described):
+        return answer
+    tools.note(answer)
+    return None
 
 
 async def ask(id: WorkId, tools: Tools) -> Described | Gone | Failed:

@@ -43,6 +43,8 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _ROBOTS_REDIRECTS = 5
 _CHALLENGE_MARKS = (b"_cf_chl_opt", b"challenge-platform", b"cf-challenge")
 _PEEK_BYTES = 64 * 1024
+_HAD = Had(1)
+"""What nearly all of them say."""
 
 
 class Door:
@@ -111,7 +113,7 @@ class Door:
             request = exchange.request()
             failure = await self._attempt(exchange, request, again=refusals > 0)
             if failure is None:
-                return Had(attempts + 1)
+                return Had(attempts + 1) if attempts else _HAD
             if failure.kind in REFUSALS:
                 refusals += 1
                 if refusals >= REFUSALS_MAX:

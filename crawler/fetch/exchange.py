@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from crawler.model import Failure, Lane
 
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
-@dataclass(frozen=True, slots=True)
-class Request:
+
+class Request(NamedTuple):
     """One GET. `headers` (Accept, Range) are public and go along on redirects; Referer stays within its host.
 
     `secret` headers (the session) are sent to `url`'s origin only, never on a hop to another, and never logged.
@@ -19,9 +21,12 @@ class Request:
 
     url: str
     lane: Lane
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    secret: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    headers: Mapping[str, str] = _NO_HEADERS
+    secret: Mapping[str, str] = _NO_HEADERS
     room_bytes: int = 512 * 1024
+
+    def __repr__(self) -> str:
+        return f"Request({self.url!r}, {self.lane!r}, {dict(self.headers)!r}, room_bytes={self.room_bytes})"
 
 
 class Head(NamedTuple):

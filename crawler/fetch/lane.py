@@ -62,12 +62,8 @@ class _Wire:
         handle.setopt(curl.SSLVERSION, curl.SSLVERSION_TLSv1_2)
         self.lines: list[bytes] = []
         handle.setopt(curl.HEADERFUNCTION, self.lines.append)
-        handle.setopt(curl.WRITEFUNCTION, self._on_body)
         handle.setopt(curl.OPENSOCKETFUNCTION, self._open)
         handle.setopt(curl.PREREQFUNCTION, self._before)
-
-    def _on_body(self, data: bytes) -> int | None:
-        return 0 if self.transfer is None else self.transfer.on_body(data)
 
     def _open(self, _purpose: int, where: Any) -> Any:
         """The guard: called with the very address that is about to be connected to."""
@@ -161,6 +157,7 @@ class CurlLane:
         wire.lines.clear()
         transfer = wire.transfer = Transfer(self, wire.lines, self.loop.time() + self._head_s)
         transfer.wire = wire
+        handle.setopt(curl.WRITEFUNCTION, transfer.on_body)
         self._busy[transfer] = None
         if self._sweeping is None:
             self._sweeping = self.loop.call_later(self._sweep_s, self._sweep)

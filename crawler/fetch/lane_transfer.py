@@ -21,6 +21,7 @@ _LINE_BYTES, _HEADERS, _HEADS_BYTES = 8190, 160, 64 * 1024
 _READ: dict[bytes, tuple[str, str]] = {}
 """Header lines that were read, as name and value: of the ten that a host sends, seven are those of the reply before."""
 _READ_MOST, _READ_BYTES = 1024, 200
+_STATUS = {b"HTTP/1.1 %d " % status: status for status in range(200, 600)}
 
 
 class Lane(Protocol):
@@ -36,13 +37,14 @@ class Transfer:
     """One GET on its way: `head` first, then `read` until it gives b"", and `close`, always."""
 
     __slots__ = (
-        "_chunks", "_head", "_lane", "_size", "_waiter", "allowed", "done", "failure", "head_at",
+        "_chunks", "_head", "_lane", "_size", "_time", "_waiter", "allowed", "done", "failure", "head_at",
         "head_by", "headers",
         "heard", "lines", "paused", "refused", "sent", "status", "wire",
     )  # fmt: skip
 
     def __init__(self, lane: Lane, lines: list[bytes], head_by: float) -> None:
         self._lane = lane
+        self._time = lane.loop.time
         self._chunks: list[bytes] = []
         self._size = 0
         self._waiter: asyncio.Future[None] | None = None
@@ -110,7 +112,7 @@ class Transfer:
 
     async def _wait(self) -> None:
         self._waiter = self._lane.loop.create_future()
-        self.heard = max(self.heard, self._lane.loop.time())
+        self.heard = max(self.heard, self._time())
         try:
             await self._waiter
         finally:
@@ -125,7 +127,7 @@ class Transfer:
     def on_sent(self) -> None:
         """Connected; the request is about to go out."""
         self.sent = True
-        self.heard = self._lane.loop.time()
+        self.heard = self._time()
 
     @property
     def waited_for(self) -> bool:
@@ -155,13 +157,33 @@ class Transfer:
         """Read the lines of the head, if all have come. Waiting for a body, nobody needs them before it begins; so
         libcurl appends them to a list, and no call of ours is made for each."""
         lines = self.lines
+        # Nearly every head is one status line, lines that were mostly read before, and an empty one.
+        if (
+            0 < len(lines) <= _HEADERS
+            and sum(map(len, lines)) <= _LINE_BYTES
+            and lines.index(lines[-1]) == len(lines) - 1
+            and lines[-1] == b"\r\n"
+            and (status := _STATUS.get(lines[0][:13], 0))
+            and "" not in (headers := dict([_READ.get(line) or _read(line) for line in lines[1:-1]]))
+        ):
+            pass
+        elif (read := self._read_head(lines)) is not None:
+            status, headers = read
+        else:
+            return False
+        self._head, self.status, self.headers = True, status, headers
+        self.head_at = self._time()
+        return True
+
+    def _read_head(self, lines: list[bytes]) -> tuple[int, dict[str, str]] | None:
+        """Status and headers of any head, line by line; None when it goes on, or is one that is not taken."""
         if (
             len(lines) > _HEADERS
             or sum(map(len, lines)) > _HEADS_BYTES
             or max(map(len, lines), default=0) > _LINE_BYTES
         ):
             self.failure = Failure(Kind.PROTOCOL, "a head of unusual size")
-            return False
+            return None
         status, headers = 0, dict[str, str]()
         for line in lines:
             if line.startswith(b"HTTP/"):
@@ -169,22 +191,22 @@ class Transfer:
                 status = int(line[9:12]) if line[9:12].isdigit() else 0
             elif line in (b"\r\n", b"\n"):
                 if status >= 200:
-                    self._head, self.status, self.headers = True, status, headers
-                    self.head_at = self._lane.loop.time()
-                    return True
+                    return status, headers
             else:
                 name, value = _READ.get(line) or _read(line)
                 headers[name] = value
-        return False
+        return None
 
     def on_body(self, data: bytes) -> int | None:
         """Bytes of the body; asks libcurl to wait when nobody reads them."""
-        self.heard = self._lane.loop.time()
+        if self.wire is None:
+            return 0
+        self.heard = self._time()
         if not self._head:
             if not self.take_head():
                 return 0
             length = self.headers.get("content-length", "")
-            if len(length) > 5 or not length:  # more than a piece, or nobody knows
+            if len(length) > 5 or not length:  # large, or nobody knows
                 self.wake()
         if self._size >= _HELD_BYTES:
             self.paused = True
@@ -208,7 +230,9 @@ class Transfer:
 
 
 def _read(line: bytes) -> tuple[str, str]:
-    """A header line as lower-case name and value."""
+    """A header line as lower-case name and value; without a name where a status line stands instead."""
+    if line.startswith(b"HTTP/"):
+        return "", ""
     name, _, value = line.partition(b":")
     pair = name.decode("latin-1").strip().lower(), value.strip().decode("utf-8", "surrogateescape")
     if len(_READ) >= _READ_MOST:

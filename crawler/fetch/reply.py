@@ -82,7 +82,8 @@ class Reply:
     def __init__(self, body: Body, url: str, watch: Watch, *, packed: bool) -> None:
         headers = body.headers
         length = headers.get("content-length", "")
-        self.packed = packed and headers.get("content-encoding", "").lower() in ("gzip", "x-gzip")
+        self._encoding = encoding = headers.get("content-encoding", "")
+        self.packed = packed and encoding != "" and encoding.lower() in ("gzip", "x-gzip")
         # The length of what is read here; nobody knows it for a packed body.
         size = int(length) if length.isdecimal() and not self.packed else None
         self.head = Head(body.status, headers, url, size)
@@ -99,11 +100,13 @@ class Reply:
 
     def acceptable(self) -> Failure | None:
         """What the head alone forbids: a body that is too large, or packed in a way that was not asked for."""
-        encoding = self.head.headers.get("content-encoding", "").strip().lower()
-        if encoding not in ("", "identity") and not self.packed:
-            return Failure(Kind.ENCODING, f"Content-Encoding {encoding[:40]!r} was not asked for", self.head.status)
-        if self.head.length is not None and self.head.length > self._watch.max_bytes:
-            return self._too_large(self.head.length)
+        if self._encoding and not self.packed:
+            encoding = self._encoding.strip().lower()
+            if encoding not in ("", "identity"):
+                return Failure(Kind.ENCODING, f"Content-Encoding {encoding[:40]!r} was not asked for", self.head.status)
+        length = self.head.length
+        if length is not None and length > self._watch.max_bytes:
+            return self._too_large(length)
         return None
 
     def whole(self) -> bytes | None:

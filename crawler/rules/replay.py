@@ -32,6 +32,9 @@ GONE_STRENGTH = ("purged", "restricted", "filtered", "unsupported", "not_found")
 """A work gone for two reasons counts under the first of these; reasons unknown to this version come last."""
 RECHECKED_REASONS = ("restricted", "filtered", "unsupported", "not_found")
 
+_ALL = Todo(None)
+"""Of most works nothing is known yet."""
+
 
 class State:
     """The state of a crawl. `voided` names the lines that a first look at the log found voided.
@@ -271,7 +274,7 @@ class State:
                 return None
         entry = self._entries.get(id)
         if entry is None:
-            return Todo(None)
+            return _ALL
         pages = entry.pages(id)
         lost, left = entry.losses(pages)
         if not left and all(loss.permanent for loss in lost):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -250,6 +250,9 @@ class ForgetfulDisk(Disk):
         if len(data) < len(whole):
             raise self._error(errno.ENOSPC)
 
+    def write_pieces(self, descriptor: int, pieces: Sequence[bytes]) -> None:
+        self.write(descriptor, b"".join(pieces))
+
     def truncate(self, descriptor: int, size: int) -> None:
         node, path = self._open[descriptor]
         dies = self._step("truncate", path)
@@ -308,7 +311,8 @@ class ForgetfulDisk(Disk):
         super().unlink(path)
         self._done("unlink", dies)
 
-    def make_folder(self, path: Path) -> None:
+    def make_folder(self, path: Name) -> None:
+        path = Path(path)
         if not path.is_dir():
             self._folders_made += [folder for folder in (path, *path.parents) if not folder.exists()]
         dies = self._step("make_folder", path, grows=not path.is_dir())

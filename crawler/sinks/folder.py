@@ -232,18 +232,17 @@ class PartFile:
         if self._waiting_bytes >= BUFFER_BYTES:
             await self._flush()
 
-    def _taken(self) -> bytes:
+    def _taken(self) -> list[bytes]:
         """What waited to be written; nothing waits any more."""
-        data = self._waiting[0] if len(self._waiting) == 1 else b"".join(self._waiting)
-        self._waiting.clear()
+        pieces, self._waiting = self._waiting, []
         self._waiting_bytes = 0
-        return data
+        return pieces
 
     async def _flush(self) -> None:
         # Opened once for each quarter of a megabyte: a part that waits for its next attempt holds no descriptor.
-        data = self._taken()
-        await self._hop(lambda: self._append(data), far=False)
-        self._on_disk += len(data)
+        size, pieces = self._waiting_bytes, self._taken()
+        await self._hop(lambda: self._append(pieces), far=False)
+        self._on_disk += size
 
     def pause(self) -> None:
         """An attempt ended early: offer what is written for the next one, if it can be told to be the same file."""
@@ -259,7 +258,7 @@ class PartFile:
         for chunk in tuple(self._waiting):
             yield chunk
 
-    def _append(self, data: bytes, *, last: bool = False) -> None:
+    def _append(self, pieces: list[bytes], *, last: bool = False) -> None:
         """Write after what is on disk, whatever an attempt that was cut off left there; `last`: and sync."""
         disk = self._folder.disk
         file = disk.open(self._path, _GO_ON if self._on_disk else _ANEW)
@@ -267,7 +266,10 @@ class PartFile:
             if self._on_disk:
                 disk.truncate(file, self._on_disk)
                 os.lseek(file, 0, os.SEEK_END)
-            disk.write(file, data)
+            if len(pieces) == 1:
+                disk.write(file, pieces[0])
+            else:
+                disk.write_pieces(file, pieces)
             if last:
                 disk.sync(file)
         finally:
@@ -352,16 +354,16 @@ class FolderPart(PartFile):
         assert self._digest is not None
         path = image_path(self._id, self._page, ext)
         kept = Kept(path, self._on_disk + self._waiting_bytes, self._digest.hexdigest())
-        data = self._taken()
+        pieces = self._taken()
         if self._folder.disk.synced:
-            await self._hop(lambda: self._keep(path, data))
+            await self._hop(lambda: self._keep(path, pieces))
         else:
             self._folder.check()
-            self._guarded(partial(self._keep, path, data))
+            self._guarded(partial(self._keep, path, pieces))
         return kept
 
-    def _keep(self, path: str, data: bytes) -> None:
-        self._append(data, last=True)
+    def _keep(self, path: str, pieces: list[bytes]) -> None:
+        self._append(pieces, last=True)
         self._place(self._path, path)
         if self._noted:
             self._folder.disk.unlink(self._note)

@@ -66,7 +66,7 @@ class ObjectPart(PartFile):
         if self._waiting_bytes > BUFFER_BYTES or self._sink.held_bytes > HELD_BYTES:
             await self._flush()
 
-    def _taken(self) -> bytes:
+    def _taken(self) -> list[bytes]:
         self._sink.held_bytes -= self._waiting_bytes
         return super()._taken()
 
@@ -82,7 +82,7 @@ class ObjectPart(PartFile):
                 await self._sink.objects.upload(path, Path(self._path))
             else:
                 size = self._waiting_bytes
-                data = super()._taken()  # held until it is sent
+                data = b"".join(super()._taken())  # held until it is sent
                 try:
                     await self._sink.objects.put(path, data)
                 finally:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from crawler.model import Page, WorkId
 
@@ -20,8 +20,7 @@ class Held:
     validator: str
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """A file that has its final name: path relative to the output folder, size, SHA-256 in lower-case hex."""
 
     path: str

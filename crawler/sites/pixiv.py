@@ -216,10 +216,13 @@ def _good(url: object) -> bool:
 
 def _loggable(metadata: Mapping[str, Any]) -> bool:
     # What orjson reads it need not write: it goes deeper into what it reads. Padding leaves room for the log's own.
-    padded: object = metadata
-    for _ in range(254 - _DEEPEST):
-        padded = [padded]
     try:
+        written = orjson.dumps(metadata)
+        if written.count(b"{") + written.count(b"[") <= _DEEPEST:
+            return True  # what opens nothing more often cannot be deeper
+        padded: object = metadata
+        for _ in range(254 - _DEEPEST):
+            padded = [padded]
         orjson.dumps(padded)
     except TypeError:
         return False

@@ -28,7 +28,9 @@ def kept(body: Mapping[str, Any]) -> dict[str, Any]:
 
     What is unknown is kept, so that a field the site adds tomorrow need not be asked for again.
     """
-    out = {name: value for name, value in body.items() if name not in _DROPPED}
+    out = dict(body)
+    for name in _DROPPED.intersection(body):
+        del out[name]
     for twin, name in _TWINS:
         if twin in out:
             value = out.pop(twin)
@@ -77,10 +79,10 @@ def work_of(metadata: Mapping[str, Any]) -> Work:
 
 def number(value: object, default: int = 0) -> int:
     """A whole number of up to 18 digits from an int or its decimal digits, as the site mixes them; else `default`."""
+    if type(value) is int:  # nothing that JSON gives is of a kind beneath these; a bool is no number
+        return value if 0 <= value < 10**18 else default
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 18:
         return int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**18:
-        return value
     return default
 
 
