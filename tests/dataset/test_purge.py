@@ -100,7 +100,7 @@ def test_works_are_taken_out(crawl: Crawl, works: Path, tmp_path: Path) -> None:
             *("--out", tmp_path / f"{name} again"),
         )
         if "pairs" in way:
-            assert sums["status"]["both"] == again["status"]["both"]
+            assert (sums["status"]["both"], sums["doubt"]) == (again["status"]["both"], again["doubt"])
         else:
             assert sums["totals"]["images"] == again["totals"]["images"]
 
