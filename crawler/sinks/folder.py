@@ -54,7 +54,7 @@ class Parts:
         self.disk = disk
         self.threads = threads
         self.parts = root / ".crawl" / "parts"
-        _own(disk, root, ".crawl", self.parts)
+        _own(disk, root, ".crawl", ".crawl/parts")
         self.left = {entry.name for entry in os.scandir(self.parts)}
         """Notes of parts that an earlier attempt left: asked instead of the disk, once for each image."""
         self.broken = ""
@@ -81,7 +81,7 @@ class Parts:
             raise StorageFailed(self.broken)
 
 
-def _own(disk: Disk, root: Path, *names: str | Path) -> None:
+def _own(disk: Disk, root: Path, *names: str) -> None:
     """Make the last of these folders, none of them being a symbolic link. Raises StorageFailed, OSError."""
     try:
         for name in names:
@@ -100,7 +100,7 @@ class Folder(Parts):
     def __init__(self, root: Path, disk: Disk, threads: Executor | None = None) -> None:
         super().__init__(root, disk, threads)
         images = root / "images"
-        _own(disk, root, "images", images)
+        _own(disk, root, "images")
         disk.sync_folder(images)  # a process that was killed may have made folders there, and not synced their names
         self._below = f"{root}/"
         self._names: dict[str, _Names] = {}
