@@ -23,8 +23,8 @@ from PIL import Image as Picture
 from crawler.audit.decode import Decoder
 from crawler.audit.findings import Report
 from crawler.audit.look import audit
-from crawler.audit.shelf import is_busy
 from crawler.audit.mend import repair
+from crawler.audit.shelf import is_busy
 from crawler.disk import Disk
 from crawler.events import Described, Event, Gone, Opened, Stored, Voided
 from crawler.log import files

@@ -191,7 +191,8 @@ async def test_a_connection_that_never_comes_is_a_timeout() -> None:
 
 @real
 async def test_headers_are_built_anew_for_each_hop() -> None:
-    """Public headers go along, Referer to no other host; the secret is seen by the first origin alone, also when a later hop returns to it."""
+    """Public headers go along, Referer to no other host; the secret is seen by the first origin alone, also
+    when a later hop returns to it."""
 
     def first(seen):
         return reply() if seen.path == "/back" else reply(302, b"moved", location="http://b.test/x?y=1#z")
