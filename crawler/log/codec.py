@@ -41,6 +41,7 @@ from zlib import crc32
 
 import orjson
 
+from crawler.collected import Collected
 from crawler.events import Described, Event, Line, Stored, Voided, images_in, payload, read_event
 from crawler.model import Image, Page, WorkId
 from crawler.rules.storable import storable
@@ -65,6 +66,14 @@ _KINDS: Mapping[str, Collection[type]] = {
     "page": {int, str, type(None)}, "images": {tuple},
 }  # fmt: skip
 """Of which types, as JSON has them, keys are that others build upon."""
+_COLLECTED: Mapping[str, Collection[type]] = {
+    "list": {int}, "page": {int}, "rank": {int}, "total": {int}, "rows": {int}, "masked": {int}, "left_out": {int},
+    "ads": {int}, "reached": {int}, "ids": {int}, "pages": {int}, "short": {int}, "attempts": {int}, "kind": {str},
+    "tag": {str}, "match": {str}, "mode": {str}, "since": {str}, "until": {str}, "first": {str}, "last": {str},
+    "date": {str}, "day": {str}, "reason": {str}, "next": {dict, type(None)}, "hidden": {list, tuple},
+    "wait_s": {int, float},
+}  # fmt: skip
+"""The same, in lines of `crawler collect`."""
 _DESCRIBED_KEYS = 6
 
 
@@ -162,9 +171,10 @@ def _is_id(id: object) -> bool:
 
 def sound(event: Event) -> bool:
     """Whether what a fold goes by has the types that it has: a checksum can be anybody's, and so can a log."""
+    types = _COLLECTED if isinstance(event, Collected) else _KINDS
     for name in event.__slots__:
         value: object = getattr(event, name)
-        kinds = _KINDS.get(name)
+        kinds = types.get(name)
         if kinds is not None and type(value) not in kinds:
             return False
     id: object = getattr(event, "id", 0)

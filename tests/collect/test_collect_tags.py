@@ -183,7 +183,6 @@ LONG = pytest.mark.long
                 "before-write-folder",
                 "before-replace-folder",
                 "after-replace-folder",
-                "before-write-folder:3",
             )
         ),
     ],

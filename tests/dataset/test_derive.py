@@ -147,4 +147,4 @@ def test_neither_pipes_nor_folders(tmp_path: Path) -> None:
     (tmp_path / "images/folder.png").mkdir()
     for name in ("pipe", "folder"):
         got = bodies.read(str(tmp_path), Wanted(f"images/{name}.png", 0, ""), "bytes")
-        assert got == Left("changed")
+        assert got == Left("unreadable")

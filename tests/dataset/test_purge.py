@@ -22,7 +22,7 @@ WAYS: dict[str, tuple[str, ...]] = {
     "parquet": ("--to", "parquet", "--images", "--shard-mb", "1"),
     "folder": ("--to", "imagefolder"),
     "pairs": ("--to", "pairs", "--table"),
-    "pair tars": ("--to", "pairs", "--layout", "shards"),
+    "pair tars": ("--to", "pairs", "--layout", "shards", "--match", "shape"),
     "recipe": ("--to", "manifest"),
 }
 

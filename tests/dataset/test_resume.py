@@ -15,14 +15,17 @@ from typing import Any
 import pytest
 from exports import Crawl, export, exported, manifest, tree
 
+LONG = pytest.mark.long
 SMALL = ("--shard-mb", 0.3)
+SHAPE = ("--match", "shape")
 WAYS: dict[str, tuple[Any, ...]] = {
     "webdataset": ("--to", "webdataset", *SMALL, "--splits", "train=.6,val=.4"),
     "parquet": ("--to", "parquet", "--images", *SMALL),
     "imagefolder": ("--to", "imagefolder", "--copy", "--splits", "train=.6,val=.4"),
     "resized": ("--to", "webdataset", "--shard-mb", 0.1, "--resize", 64, "--format", "jpeg"),
-    "pairs": ("--to", "pairs", "--layout", "shards", *SMALL, "--splits", "a=.5,b=.5", "--table"),
-    "side by side": ("--to", "pairs", "--splits", "a=.5,b=.5"),
+    "pairs": ("--to", "pairs", "--layout", "shards", *SMALL, "--splits", "a=.5,b=.5", "--table", *SHAPE),
+    "side by side": ("--to", "pairs", "--splits", "a=.5,b=.5", *SHAPE),
+    "by lines": ("--to", "pairs", "--splits", "a=.5,b=.5"),
 }
 
 
@@ -31,7 +34,7 @@ def arguments(crawl: Crawl, way: str, out: Path) -> tuple[Any, ...]:
     return (crawl.works, *WAYS[way], *listed, "--out", out)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", [pytest.param(way, marks=LONG if way == "by lines" else ()) for way in WAYS])
 def test_the_same_bytes_each_time(crawl: Crawl, tmp_path: Path, way: str) -> None:
     """Two exports of the same are the same, byte for byte and name for name, with any number of workers."""
     exported(*arguments(crawl, way, tmp_path / "a"))
@@ -43,11 +46,9 @@ def test_the_same_bytes_each_time(crawl: Crawl, tmp_path: Path, way: str) -> Non
     assert first == tree(tmp_path / "b")
 
 
-LONG = pytest.mark.long
-
-
 @pytest.mark.parametrize(
-    "way", ["webdataset", "side by side", *(pytest.param(way, marks=LONG) for way in ("imagefolder", "resized"))]
+    "way",
+    ["webdataset", "side by side", *(pytest.param(way, marks=LONG) for way in ("imagefolder", "resized", "by lines"))],
 )
 def test_killed_again_and_again(crawl: Crawl, tmp_path: Path, way: str) -> None:
     """Killed at random, what has a name is whole and what the manifest says; in the end all is as without a kill."""
