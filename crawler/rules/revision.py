@@ -1,8 +1,9 @@
 """What a new answer for a known work changes: the lines to write, in which order, and which images stay. Pure.
 
 The order is the safety: whichever of these lines is the last that became durable, the log tells no lie. First comes
-the new answer, inert as long as the old one makes the work done or gone. Then the lines of images that the new answer
-has too and under another URL are voided, then the old answer, and last what the work no longer has.
+the new answer, inert as long as the old one makes the work done. Then the lines of images that the new answer has too
+and under another URL are voided, then the old answer, and last what the work no longer has. Of a work that is not whole
+those lines are voided before the new answer: with fewer pages it could make a work of old images done.
 """
 
 from __future__ import annotations
@@ -62,8 +63,10 @@ def _described(before: Sequence[Line], answer: Described) -> Revision:
     renewed = old is not None and _newer(answer, old)
     out = [(line, event) for line, event in stored if renewed or not _stays(event, new.get(event.page), old)]
     changed = old is not None and (renewed or bool(out) or not _alike(old.images, answer.images))
-    events: list[Event] = [answer]
-    events += _void([pair for pair in out if pair[1].page in new], REPLACED)
+    had = {event.page for _, event in stored}
+    whole = old is not None and all(image.page in had for image in old.images)
+    other = _void([pair for pair in out if pair[1].page in new], REPLACED)
+    events: list[Event] = [answer, *other] if whole else [*other, answer]
     events += _void(_of(before, Failed), RECHECKED)
     events += _void(described, REPLACED if changed else RECHECKED)
     events += _void(_of(before, Gone), RECHECKED)

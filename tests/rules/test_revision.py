@@ -156,3 +156,11 @@ def test_dates_are_compared_as_times() -> None:
     same = put([Described(ID, (Image(0, url(0, 0)),), {"uploadDate": "2020-01-01T09:00:00+09:00"}), stored(0, 0)])
     again = Described(ID, (Image(0, url(0, 0)),), {"uploadDate": "2020-01-01T00:00:00+00:00"})
     assert not revise(same, again).replaced
+
+
+def test_an_unfinished_work_that_now_has_fewer_pages() -> None:
+    """One page of two was had; now it has that one alone, another picture: no prefix of the lines calls it done."""
+    lines = put([described({0: 1, 1: 0}, 11), stored(0, 1)])
+    new = put(list(revise(lines, described({0: 0}, 12)).events), 3)
+    for cut in range(len(new) + 1):
+        assert not fold(lines + new[:cut]).totals().done
