@@ -7,7 +7,9 @@ A multipart upload that is broken off leaves no object; parts of it may stay, hi
 
 from __future__ import annotations
 
+import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -68,8 +70,9 @@ class Objects:
     Raises StorageFailed, from every verb, for what a retry did not cure.
     """
 
-    def __init__(self, address: str, store: Any) -> None:
+    def __init__(self, address: str, store: Any, retry_s: float = 0) -> None:
         self.address = address
+        self._retry_s = retry_s
         self.failed = False
         """Whether a verb has raised: the store was given RETRY_S, and more asking would only make a user wait."""
         self._store = store
@@ -88,7 +91,7 @@ class Objects:
         allow = any(os.environ.get(name, "").lower() in ("1", "true", "yes", "on") for name in _ALLOWS_HTTP)
         options: Any = {"allow_http": allow, "connect_timeout": "10s", "timeout": "120s"}
         try:
-            return cls(tidy(address), from_url(tidy(address), client_options=options, retry_config=retry))
+            return cls(tidy(address), from_url(tidy(address), client_options=options, retry_config=retry), retry_s)
         except (*KNOWN, ValueError) as error:
             raise StorageFailed(f"{address}: {reason(error)}. Credentials and endpoint come from AWS_*.") from error
 
@@ -109,12 +112,23 @@ class Objects:
         An answer may be lost on its way, and the retry then finds its own object: equal bytes are ours.
         """
 
+        until, wait_s = time.monotonic() + self._retry_s, 0.1
+
         async def ask() -> bool:
-            try:
-                await obstore.put_async(self._store, key, data, mode="create", use_multipart=False)
-            except (foreign.AlreadyExistsError, foreign.PreconditionError):
-                return False
-            return True
+            nonlocal wait_s
+            while True:
+                try:
+                    await obstore.put_async(self._store, key, data, mode="create", use_multipart=False)
+                except (foreign.AlreadyExistsError, foreign.PreconditionError):
+                    return False
+                except foreign.GenericError:
+                    # The library does not repeat this verb when its connection breaks. For equal bytes we may.
+                    if time.monotonic() + wait_s > until:
+                        raise
+                    await asyncio.sleep(wait_s)
+                    wait_s = min(5.0, 2 * wait_s)
+                else:
+                    return True
 
         return await self._ask(key, ask) or await self.get(key) == data
 
