@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import os
 import stat
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from crawler.audit.findings import Finding, Standing
-from crawler.log.files import PRIVATE
+from crawler.log.files import is_busy
 from crawler.store.mirror import busy_there, images_of
 from crawler.within import leads_out, no_links, opened
 
@@ -156,21 +155,6 @@ def _files(directory: Path) -> Iterator[str]:
                 waiting.append(path)
             else:
                 yield path
-
-
-def is_busy(directory: Path) -> bool:
-    """Whether a run holds the folder."""
-    try:
-        handle = os.open(directory / PRIVATE / "lock", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(handle)
-    return False
 
 
 def _changed(path: Path) -> float:

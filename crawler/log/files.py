@@ -75,6 +75,21 @@ def lock(directory: Path, private: Path) -> int:
     return descriptor
 
 
+def is_busy(directory: Path) -> bool:
+    """Whether a run holds the folder."""
+    try:
+        handle = os.open(directory / PRIVATE / "lock", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
 def _take(descriptor: int) -> None:
     """`status` holds the lock, shared, for the moment of a look: that is waited out. Raises BlockingIOError."""
     for wait_s in (0.05, 0.05, 0.05, 0.05, None):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from rich.text import Text
 
 from crawler.events import Closed, Described, Event, Failed, Gone, Opened, Stored
 from crawler.log.codec import decode
+from crawler.log.files import is_busy
 from crawler.log.reader import LogDamaged, replay
 from crawler.progress import Rates, Snapshot, day_fields
 from crawler.rules.ahead import Left
@@ -102,19 +101,7 @@ def _timed(path: Path) -> list[tuple[float, Event | None]]:
 
 def is_running(directory: Path) -> bool:
     """Whether a process holds the folder's lock, or for a mirror: whether one wrote to the store."""
-    if busy_there(directory):
-        return True
-    try:
-        descriptor = os.open(directory / ".crawl" / "lock", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
+    return busy_there(directory) or is_busy(directory)
 
 
 def pace(timed: Sequence[tuple[float, Event | None]], now: float | None) -> Pace:

@@ -24,10 +24,10 @@ from crawler.audit.decode import Decoder
 from crawler.audit.findings import Report
 from crawler.audit.look import audit
 from crawler.audit.mend import repair
-from crawler.audit.shelf import is_busy
 from crawler.disk import Disk
 from crawler.events import Described, Event, Gone, Opened, Stored, Voided
 from crawler.log import files
+from crawler.log.files import is_busy
 from crawler.log.reader import replay, scan
 from crawler.log.settings import LogSettings
 from crawler.log.writer import Log
