@@ -1,0 +1,1 @@
+"""One crawl by many processes: leased shards, one budget for all, and a log merged from commits."""

@@ -1,0 +1,173 @@
+"""What the parts of a cluster say to each other: plain values and two protocols, whatever carries the messages.
+
+Every message may arrive twice, late, or never. Times are seconds from the moment of receipt: clocks are never compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from crawler.events import Throttled
+from crawler.fetch.exchange import HostState
+from crawler.model import Lane
+from crawler.sources.source import Item
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A piece of work. `id` is never used again in one output; `seed`: what the main log knows of unfinished works
+    among `items`, opaque here; b"" mostly."""
+
+    id: str
+    items: tuple[Item, ...]
+    seed: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to work on a shard until `ttl_s` after the worker sent the request that was answered by it.
+
+    `epoch` counts the leases of a shard from 1. Only the holder of the last one may commit.
+    """
+
+    shard: Shard
+    epoch: int
+    ttl_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What a worker is told with each answer. `lost`: leases it no longer has: stop them at once, commit nothing.
+
+    `wait_s`: ask again after so long when no lease was given. `drain`: finish what is on the wire, release the rest.
+    `over`: nothing will ever come again.
+    """
+
+    lease: Lease | None = None
+    lost: tuple[tuple[str, int], ...] = ()
+    wait_s: float = 0.5
+    drain: bool = False
+    over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """What a worker has done since its last commits: never added to what is committed. Counters of this worker's life
+    are `requests` and `retries`."""
+
+    works: int = 0
+    in_flight: int = 0
+    images: int = 0
+    bytes: int = 0
+    requests: int = 0
+    retries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """A worker met something for which the whole crawl must stop: exit code, reason and words of a `stop.Stop`."""
+
+    code: int
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The coordinator at one moment, for the driver. `outstanding`: shards neither committed nor parked (ids).
+
+    `committed`: not yet `merged`; `parked`: shard to reason; `leased`: shard to worker and epoch; `flights` by worker;
+    `room`: how many shards it would still take.
+    """
+
+    outstanding: tuple[str, ...]
+    committed: tuple[str, ...]
+    parked: Mapping[str, str]
+    leased: Mapping[str, tuple[str, int]]
+    flights: Mapping[str, Flight]
+    room: int
+    halt: Halt | None = None
+    draining: bool = False
+
+
+class Coordinator(Protocol):
+    """Leases shards. Each method may be called again with the same arguments and means the same then.
+
+    The driver's: offer (takes as many as there is room for, gives how many from the front), finish (no more shards will
+    be offered), view, merged (these commits are in the main log: forget them), drain.
+    The worker's: lease, renew (every quarter of the ttl, for all it holds), commit (its commit object exists), release
+    (it gives a shard back unfinished), fail (an attempt broke: counts against the shard), halt.
+    """
+
+    async def offer(self, shards: Sequence[Shard]) -> int: ...
+    async def finish(self) -> None: ...
+    async def view(self) -> View: ...
+    async def merged(self, shards: Sequence[str]) -> None: ...
+    async def drain(self) -> None: ...
+    async def lease(self, worker: str) -> Orders: ...
+    async def renew(self, worker: str, held: Sequence[tuple[str, int]], flight: Flight) -> Orders: ...
+    async def commit(self, worker: str, shard: str, epoch: int) -> Orders: ...
+    async def release(self, worker: str, shard: str, epoch: int) -> None: ...
+    async def fail(self, worker: str, shard: str, epoch: int, reason: str) -> None: ...
+    async def halt(self, worker: str, halt: Halt) -> None: ...
+
+
+class Refusal(NamedTuple):
+    """A 429 or 503 (`limited`: 429), or with `trouble` a refused or timed-out connection; `age_s` since the request
+    was sent; `again`: this very request was refused before."""
+
+    age_s: float
+    reason: str
+    retry_after_s: float | None = None
+    again: bool = False
+    limited: bool = True
+    trouble: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a worker heard from a host since its last report. `clean`: ages (s since sent) of replies that were none
+    of the refusals; at high rates they may be thinned, `cleans` counts them all."""
+
+    cleans: int = 0
+    clean: tuple[float, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """`count` requests may be sent, the first `delay_s` after receipt, each `spacing_s` after the one before, none
+    later than `life_s` after its time. count 0: ask again after `delay_s`. `rate`: the working rate of the whole
+    cluster (0: no limit), `blocked_s`: how long the host is blocked, `probing`: it refused and is asked by one at a
+    time. What is not used is lost."""
+
+    count: int
+    delay_s: float
+    spacing_s: float
+    life_s: float
+    rate: float
+    budget: float
+    blocked_s: float = 0.0
+    probing: bool = False
+
+
+class RateBudget(Protocol):
+    """One budget for each host, for all workers. Unreachable, nothing is asked.
+
+    reserve: report what was heard, and have up to `wanted` permits (0: only report). told: what the limiters said
+    since, for the log, and how the hosts stand; each event is given once it is acknowledged by the next call's `upto`.
+    """
+
+    async def reserve(self, worker: str, host: str, lane: Lane, wanted: int, report: Report) -> Grant: ...
+    async def told(self, upto: int) -> Told: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Events with the number of the last one, and the hosts."""
+
+    last: int
+    events: tuple[Throttled, ...] = ()
+    hosts: tuple[HostState, ...] = field(default=())
