@@ -15,6 +15,11 @@ from crawler.model import Lane
 from crawler.sources.source import Item
 
 
+class Unreachable(ConnectionError):
+    """Coordinator or budget gave no answer: what was asked may have been done, or not. Ask again; until it answers,
+    nothing is granted. Raised by every method of both protocols, whatever carries the messages."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shard:
     """A piece of work. `id` is never used again in one output; `seed`: what the main log knows of unfinished works
