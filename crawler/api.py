@@ -44,6 +44,8 @@ def crawl(
     shown and no page is served. Raises ConfigError for settings that cannot be used.
     """
     wrong = [f"{key}: {text}" for key, text in complaints(settings, source_needed=True)]
+    if settings.cluster.workers > 1:
+        wrong.append("cluster.workers: a crawl of the library is one process; `crawler run` starts more")
     try:
         secret = _session(settings, session)
     except sessions.BadSession as error:

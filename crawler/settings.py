@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crawler.collect.settings import CollectSettings
-from crawler.engine.settings import LimitsSettings
+from crawler.engine.settings import ClusterSettings, LimitsSettings
 from crawler.fetch.settings import NetworkSettings
 from crawler.log.settings import LogSettings
 from crawler.model import Section
@@ -26,4 +26,5 @@ class Settings(Section):
     retry: RetrySettings = RetrySettings()
     log: LogSettings = LogSettings()
     collect: CollectSettings = CollectSettings()
+    cluster: ClusterSettings = ClusterSettings()
     ui: UiSettings = UiSettings()

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from crawler import coming
 from crawler.cli.keys import ENVIRONMENT_PREFIX, SESSION, SESSION_VARIABLE, Key, keys, nearest, nearest_key, sections
 from crawler.cli.toml import lines_of
 from crawler.store.address import is_address
@@ -201,16 +200,7 @@ class _FileReader:
         elif isinstance(value, dict) and value:
             self.section(cast("dict[str, Any]", value), path)
         else:
-            self.unknown(name, value, origin)
-
-    def unknown(self, name: str, value: Any, origin: Origin) -> None:
-        verdict = coming.judge(name, value)
-        if verdict is None:
             self.layer.complain(origin, name, no_such_key(name))
-        elif verdict.refused:
-            self.layer.complain(origin, name, verdict.text)
-        elif verdict.text and verdict.text not in self.layer.remarks:
-            self.layer.remarks.append(verdict.text)
 
 
 def _flat(parts: tuple[str, ...], value: Any) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crawler.checks import paths_of
+from crawler.cli.errors import UsageError
 from crawler.cli.flags import add_manifest_flag, add_setting_flags, flag_values
 from crawler.cli.loading import Loaded, load, unbounded_session
 from crawler.cli.rechecking import add_recheck_flags, recheck_of, would_ask_again
@@ -62,6 +63,8 @@ def execute(
     from crawler.watch.show import watch
     from crawler.watch.status_file import keep_status
 
+    if loaded.settings.cluster.workers > 1:
+        raise UsageError("cluster.workers: not available in this version: leave it at 1")
     for remark in (*loaded.remarks, unbounded_session(loaded)):
         if remark:
             talk.warn(f"warning: {remark}")

@@ -1,4 +1,4 @@
-"""[limits]: how much is done at once, and how fast each host is asked."""
+"""[limits] and [cluster]: how much is done at once and by how many, and how fast each host is asked."""
 
 from __future__ import annotations
 
@@ -31,3 +31,14 @@ class LimitsSettings(Section):
     api: ApiLimits = ApiLimits()
     images: ImageLimits = ImageLimits()
     daily: DailyLimits = DailyLimits()
+
+
+class ClusterSettings(Section):
+    """More than one process, on this machine or many: with Ray (extra `ray`). The limits hold for all together."""
+
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=10_000,
+        description="processes that fetch; more than 1: Ray is started for the run, or joined with --ray ADDRESS",
+    )

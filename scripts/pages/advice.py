@@ -75,6 +75,7 @@ ADVICE: dict[str, str] = {
     "collect.until": "By the day of publication.",
     "collect.lists": "They share the rate of `limits.api`: more does not make it faster, it fills the waits.",
     "collect.out": "Begun again, it goes on where it stopped.",
+    "cluster.workers": "Where one process keeps a core busy. It makes no site faster: all share one budget.",
     "ui.progress": "`auto` is the screen on a terminal and plain lines elsewhere.",
     "ui.page_port": "On this machine only, unless `page_host` says otherwise.",
     "ui.page_host": "The URL then holds a token, and the connection is plain HTTP: for networks you trust.",

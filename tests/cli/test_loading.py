@@ -82,7 +82,11 @@ BAD = [
     ("[limits]\napi = {rate = 'x'}", f'c.toml:4: limits.api.rate: {NUMBER} "x"'),
     ("[limits]\n'api'.rate = 'x'", f'c.toml:4: limits.api.rate: {NUMBER} "x"'),
     ("[limits.daily]\ngb = -1", "c.toml:4: limits.daily.gb: must be a number, 0 or more, not -1"),
-    ("[cluster]\nworkers = 2", "c.toml:4: cluster.workers: not available in this version: leave it at 1"),
+    ("[cluster]\nworkers = 0", "c.toml:4: cluster.workers: must be a whole number from 1 to 10000, not 0"),
+    (
+        "[cluster]\nworkers = 2\n[limits.daily]\ngb = 5",
+        "c.toml:4: cluster.workers: does not go with limits.daily, which one process keeps: leave one of them out",
+    ),
     (
         "[output]\ndir = 's3://'",
         "c.toml:4: output.dir: names no bucket: it must be like s3://bucket/prefix",
@@ -461,7 +465,7 @@ def test_the_site_follows_the_kind_and_the_other_way_round(flags: dict[str, str]
 
 @pytest.mark.usefixtures("here")
 def test_the_whole_example_of_the_design_loads() -> None:
-    """Sections of commands that are still to come are no mistakes."""
+    """Every section that the design names is known."""
     Path("c.toml").write_text('[collect]\nkind = "tags"\npath = "t.txt"\nuntil = ""\n[cluster]\nworkers = 1\n')
     loaded = load(Path("c.toml"), {}, {}, source_needed=False)
     assert loaded.remarks == ()
