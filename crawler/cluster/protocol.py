@@ -34,12 +34,14 @@ class Shard:
 class Lease:
     """The right to work on a shard until `ttl_s` after the worker sent the request that was answered by it.
 
-    `epoch` counts the leases of a shard from 1. Only the holder of the last one may commit.
+    `epoch` counts the leases of a shard from 1. Only the holder of the last one may commit. `round`: where in the
+    ledger (commits.Ledger) it is committed.
     """
 
     shard: Shard
     epoch: int
     ttl_s: float
+    round: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class View:
     """The coordinator at one moment, for the driver. `outstanding`: shards neither committed nor parked (ids).
 
     `committed`: not yet `merged`; `parked`: shard to reason; `leased`: shard to worker and epoch; `flights` by worker;
-    `room`: how many shards it would still take.
+    `room`: how many shards it would still take. `round`: the ledger's, "" before `begin`.
     """
 
     outstanding: tuple[str, ...]
@@ -95,21 +97,23 @@ class View:
     room: int
     halt: Halt | None = None
     draining: bool = False
+    round: str = ""
 
 
 class Coordinator(Protocol):
     """Leases shards. Each method may be called again with the same arguments and means the same then.
 
-    The driver's: offer (takes as many as there is room for, gives how many from the front), finish (no more shards will
-    be offered), view, merged (these commits are in the main log: forget them), drain.
-    A coordinator that was started again knows the ledger, and no more: the driver says finish and drain each time it
-    looks, as long as they hold.
+    The driver's: begin (a round of the ledger: the one before is forgotten, its leases are lost), offer (takes as many
+    as there is room for, gives how many from the front), finish (no more shards will be offered), view, merged (these
+    commits are in the main log: forget them), drain. A coordinator that was started again knows the ledger, and no
+    more: the driver says begin, finish and drain each time it looks, as long as they hold.
     The worker's: lease (`ask` counts 1, 2, 3… in its life and stays the same when the message is sent again), renew
     (every quarter of the ttl, for all it holds), commit (its commit object exists), release (it gives a shard back
     unfinished), fail (an attempt broke: counts against the shard), halt.
     A worker's name is its process's, for its life, and never used again. Nothing raises but for what cannot go on.
     """
 
+    async def begin(self, round: str) -> None: ...
     async def offer(self, shards: Sequence[Shard]) -> int: ...
     async def finish(self) -> None: ...
     async def view(self) -> View: ...
