@@ -51,7 +51,7 @@ class Books:
         self.coming: Coming | None = None
         self.plain = False
         """Whether works are plain URLs: nothing is asked of them, and each is one image."""
-        self._root = root
+        self.root = root
         self._totals: Totals | None = None
         self._totals_until = 0.0
         # Troubles apart, or a fast run would push them off the screen.
@@ -108,7 +108,7 @@ class Books:
             reasons=totals.reasons,
             hosts=door.hosts() if door else (),
             notes=tuple(note(*told) for told in sorted((*self._said, *self._troubles), key=itemgetter(0))),
-            directory=str(self._root),
+            directory=str(self.root),
             stopping=self.stopped[1] if self.stopped else "",
             ahead=self._ahead(),
             again=self.coming.again if self.coming else 0,

@@ -1,24 +1,22 @@
-"""A run from its source to its last log line: the one place where tasks are owned and a run is stopped."""
+"""A run from its source to its last log line: the one place where a run is begun, watched and ended."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import Any, cast
 
 from crawler import __version__
 from crawler.disk import THREADS, Disk
 from crawler.engine.books import Books, Outcome, Pull
+from crawler.engine.crew import Crew, Manner, Seats, found_in
 from crawler.engine.days import daily_of, day_spent
 from crawler.engine.follower import Follower
 from crawler.engine.recheck import Again, Recheck
 from crawler.engine.settings import LimitsSettings
-from crawler.engine.work import Tools, crawl
+from crawler.engine.work import Tools
 from crawler.events import Opened, Throttled
 from crawler.fetch.door import Door
 from crawler.fetch.exchange import Day
@@ -32,19 +30,13 @@ from crawler.rules.coming import coming
 from crawler.rules.listed import listed_events
 from crawler.rules.replay import State
 from crawler.rules.settings import RetrySettings
-from crawler.rules.totals import Todo
 from crawler.sinks.settings import OutputSettings
-from crawler.sinks.sink import Place, Sink
+from crawler.sinks.sink import Place
 from crawler.sites.site import Site
-from crawler.sources.lines import SourceError
-from crawler.sources.source import Census, Item, Source
-from crawler.stop import DaySpent, Draining, Gate, Stop, StorageFailed
+from crawler.sources.source import Census, Item, Listing
+from crawler.stop import DaySpent, Gate, Stop, StorageFailed
 
 LOG_FORMAT = 1
-ROOM_EVERY_S = 0.25
-
-_Found = tuple[Item, Todo | None, bool]
-"""A work, what is left to do for it, and whether it is to be asked for again."""
 
 Attendant = Callable[[Pull, asyncio.Event], Awaitable[None]]
 """Something that watches a run: given where to pull snapshots and an event that is set at the end."""
@@ -81,7 +73,7 @@ class Run:
         self,
         rooms: Rooms,
         site: Site,
-        source: Callable[[Path], Awaitable[Source]],
+        source: Callable[[Path], Awaitable[Listing]],
         describe_url: Callable[[Item], Description | None],
         counted: Callable[[Census, int], None],
         where: tuple[Place, Disk],
@@ -89,17 +81,17 @@ class Run:
         self._rooms = rooms
         self._site = site
         self._open_source = source
-        self._describe_url = describe_url
         self._counted = counted
         self._place, self._disk = where
         self._root = self._place.root
         self._gate = Gate()
+        self._seats = Seats(rooms.limits.works)
+        reserve = rooms.output.reserve_mb * 1_000_000
+        self._manner = Manner(describe_url, self._stop, rooms.limits.drain_s, reserve, self._admit)
         self._hire_more: Callable[[], None] = lambda: None
         self._books = Books(self._root)
         self._follower: Follower | None = None
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="disk")
-        self._works: set[asyncio.Task[None]] = set()
-        self._images: set[asyncio.Task[None]] = set()
 
     # -- what others ask of a run -----------------------------------------------------------------
 
@@ -133,6 +125,7 @@ class Run:
     def reload(self, limits: LimitsSettings) -> None:
         """Obey other [limits] from now on: hosts start with nothing saved up, blocks stand, what is held stays held."""
         self._rooms = replace(self._rooms, limits=limits)
+        self._seats.most, self._manner.drain_s = limits.works, limits.drain_s
         self._hire_more()
         if self._books.door is not None:
             self._books.door.reload(lanes_of(limits), limits.memory_mb, limits.daily.budget)
@@ -203,7 +196,7 @@ class Run:
         log.note(Opened(log.id, LOG_FORMAT, __version__, origin, self._rooms.digest))
         await log.commit()
 
-    async def _crawl_all(self, source: Source, again: Again, attendants: Sequence[Attendant]) -> tuple[int, str, str]:
+    async def _crawl_all(self, source: Listing, again: Again, attendants: Sequence[Attendant]) -> tuple[int, str, str]:
         done = asyncio.Event()
         books, log = self._books, again.log
         sink = self._place.sink(self._threads)
@@ -220,6 +213,7 @@ class Run:
         try:
             async with door, asyncio.TaskGroup() as group:
                 books.door = door
+                crew = Crew(group, self._manner, self._seats, books, self._gate)
                 tools = Tools(
                     site=self._site,
                     door=door,
@@ -228,21 +222,18 @@ class Run:
                     note=books.note,
                     quality=self._rooms.quality,
                     stop=self._stop,
-                    spawn=partial(self._spawn, group),
+                    spawn=crew.spawn,
                     counters=books.counters,
                     rotten=again.rotten,
                     images=self._rooms.images,
                 )
-                chores = (log.run(), self._deadline(), self._watch_room(sink), self._place.tend())
+                chores = (log.run(), crew.deadline(), crew.watch_room(sink), self._place.tend())
                 helpers = [group.create_task(chore) for chore in chores]
                 watchers = [group.create_task(attend(attendant, self.snapshot, done)) for attendant in attendants]
                 books.phase = "crawling"
-                found = found_in(source, again, tools.log.state)
-                self._hire_more = partial(self._hire, lambda: self._take_works(found, again, tools), group)
-                self._hire_more()
-                while self._works:
-                    await asyncio.wait(self._works)
-                self._hire_more = lambda: None
+                crew.begin(found_in(source, again, tools.log.state), again, tools)
+                self._hire_more = crew.hire
+                await crew.finished()
                 books.phase = "closing"
                 door.settle()
                 await log.commit()
@@ -256,82 +247,12 @@ class Run:
             first = first_of(failures)
             books.stopped = (first.code, first.reason, str(first))
             done.set()
+        finally:
+            self._hire_more = lambda: None
         return books.stopped or (*books.verdict(), "")
 
-    def _hire(self, work: Callable[[], Coroutine[Any, Any, None]], group: asyncio.TaskGroup) -> None:
-        """Have limits.works tasks that take one work after another: a task for each work would cost more than that."""
-        for _ in range(self._rooms.limits.works - len(self._works)):
-            task = group.create_task(work())
-            self._works.add(task)
-            task.add_done_callback(self._works.discard)
-
-    async def _take_works(self, found: Iterator[_Found | None], again: Again, tools: Tools) -> None:
-        """Take one work after another, never reading the source ahead, until it ends or nothing more is admitted."""
-        counters = self._books.counters
-        for count in itertools.count(1):
-            if self._follower is not None:
-                try:
-                    await self._follower.room(self._gate)
-                except Draining:
-                    break
-            if tools.log.crowded:
-                await tools.log.room()
-            if not counters.in_flight:  # while there are any, `_watch_room` looks
-                self._check_room(tools.sink)
-            if self._gate.closed:
-                break
-            if len(self._works) > self._rooms.limits.works:  # there are fewer since a reload
-                self._works.discard(cast("asyncio.Task[None]", asyncio.current_task()))
-                break
-            try:
-                one = next(found)
-            except StopIteration:
-                break
-            except SourceError as error:
-                self.drain("source", 2, str(error))
-                break
-            if one is not None:
-                counters.in_flight += 1
-                try:
-                    await self._life(one, again, tools)
-                finally:
-                    counters.in_flight -= 1
-                    counters.works += 1
-            if one is None or count % 16 == 0:
-                await asyncio.sleep(0)  # works that need nobody's answer must not hold the loop
-
-    def _life(self, one: _Found, again: Again, tools: Tools) -> Coroutine[Any, Any, None]:
-        item, todo, asked_again = one
-        given = self._describe_url(item)
-        self._books.plain = given is not None
-        if todo is None or asked_again:
-            return again.look(item.id, given, tools)
-        return crawl(item.id, todo, given, tools)
-
-    def _spawn(self, group: asyncio.TaskGroup, image: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = group.create_task(image)
-        self._images.add(task)
-        task.add_done_callback(self._images.discard)
-        return task
-
-    async def _watch_room(self, sink: Sink) -> None:
-        """By the clock and not at each admission: the works in flight can have thousands of images to come."""
-        while not self._gate.closed:
-            if self._books.counters.in_flight:
-                self._check_room(sink)
-            await asyncio.sleep(ROOM_EVERY_S)
-
-    def _check_room(self, sink: Sink) -> None:
-        reserve = self._rooms.output.reserve_mb * 1_000_000
-        free = sink.free_bytes()
-        if free < reserve:
-            self._stop(
-                StorageFailed(
-                    f"only {free / 1e6:.0f} MB are free under {self._root}, less than output.reserve_mb = "
-                    f"{self._rooms.output.reserve_mb}. What was in flight is finished. Make room and run the same "
-                    "command again: it goes on where it stopped."
-                )
-            )
+    def _admit(self) -> Awaitable[None] | None:
+        return None if self._follower is None else self._follower.room(self._gate)
 
     def _day_spent(self, host: str, day: Day, until: float) -> None:
         if not self._rooms.waits:
@@ -339,26 +260,6 @@ class Run:
 
     def _stop(self, stop: Stop) -> None:
         self.drain(stop.reason, stop.code, str(stop))
-
-    async def _deadline(self) -> None:
-        """After a drain began, what is still in flight has limits.drain_s; then it is cancelled and stays pending."""
-        await self._gate.wait()
-        await asyncio.sleep(self._rooms.limits.drain_s)
-        for task in (*self._works, *self._images):
-            task.cancel()
-
-
-def found_in(source: Source, again: Again, state: State) -> Iterator[_Found | None]:
-    """The works of a source that there is something to do for; None now and then where there are none for long.
-
-    Raises SourceError.
-    """
-    for count, item in enumerate(source.items()):
-        todo, asked_again = state.todo(item.id), again.wants(item.id)
-        if todo is not None or asked_again:
-            yield item, todo, asked_again
-        elif count % 256 == 0:
-            yield None
 
 
 def lanes_of(limits: LimitsSettings) -> dict[Lane, HostLimits]:

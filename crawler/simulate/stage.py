@@ -14,7 +14,7 @@ from pathlib import Path
 
 import trustme
 
-import crawler.engine.run
+import crawler.engine.crew
 import crawler.fetch.byway
 import crawler.fetch.daily
 import crawler.fetch.reply
@@ -59,9 +59,9 @@ def scaled_down(*, days: bool = False) -> Generator[None]:
 
     `days`: the world waits for days: who looks up now and then does so rarely, each look is a jump of the clock.
     """
-    looks = crawler.engine.run.ROOM_EVERY_S, crawler.fetch.daily.NAP_S
+    looks = crawler.engine.crew.ROOM_EVERY_S, crawler.fetch.daily.NAP_S
     if days:
-        crawler.engine.run.ROOM_EVERY_S, crawler.fetch.daily.NAP_S = 60.0, 3600.0
+        crawler.engine.crew.ROOM_EVERY_S, crawler.fetch.daily.NAP_S = 60.0, 3600.0
     buffer, piece, context = (
         crawler.sinks.folder.BUFFER_BYTES,
         crawler.fetch.reply.PIECE_BYTES,
@@ -74,7 +74,7 @@ def scaled_down(*, days: bool = False) -> Generator[None]:
     try:
         yield
     finally:
-        crawler.engine.run.ROOM_EVERY_S, crawler.fetch.daily.NAP_S = looks
+        crawler.engine.crew.ROOM_EVERY_S, crawler.fetch.daily.NAP_S = looks
         crawler.sinks.folder.BUFFER_BYTES = buffer
         crawler.fetch.reply.PIECE_BYTES = piece
         crawler.fetch.byway.tls_context = context

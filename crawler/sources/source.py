@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from pyroaring import BitMap64
 
@@ -62,6 +62,14 @@ class Census:
     def more_problems(self) -> int:
         """How many malformed lines are not in `problems`."""
         return self.malformed - len(self.problems)
+
+
+class Listing(Protocol):
+    """What a run reads its works from: first `count`, then `items`, as often as wanted. See Source."""
+
+    async def count(self) -> Census: ...
+    def items(self) -> Iterator[Item]: ...
+    def wants(self, id: WorkId, page: Page) -> bool: ...
 
 
 @dataclass(slots=True)
