@@ -105,6 +105,22 @@ def judge_lines(
     Each expected image is there byte for byte, under its name, with a line that says so, and nothing else is, but for
     the paths `beside`.
     """
+    outcomes, wanted = judge_works(world, root, standing, ids, session=session, x_restrict=x_restrict)
+    assert files(root) - beside == wanted
+    assert list((root / ".crawl" / "parts").iterdir()) == []
+    return outcomes
+
+
+def judge_works(
+    world: Any,
+    root: Path,
+    standing: Iterable[dict[str, Any]],
+    ids: Iterable[int],
+    *,
+    session: bool = False,
+    x_restrict: int = 0,
+) -> tuple[Counter[str], set[str]]:
+    """As `judge_lines`, of these works alone: their outcomes, and the paths of their images."""
     described: dict[int, dict[str, Any]] = {}
     stored: dict[tuple[int, Any], dict[str, Any]] = {}
     gone: dict[int, dict[str, Any]] = {}
@@ -146,9 +162,7 @@ def judge_lines(
             assert line["path"] == f"images/{id % 1000:03d}/{stem}.{image.ext}"
             assert hashlib.sha256((root / line["path"]).read_bytes()).hexdigest() == image.sha256
             wanted.add(line["path"])
-    assert files(root) - beside == wanted
-    assert list((root / ".crawl" / "parts").iterdir()) == []
-    return outcomes
+    return outcomes, wanted
 
 
 def api_requests(seen: Any, world: Any, ids: Sequence[int], faults: int) -> None:

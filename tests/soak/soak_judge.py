@@ -1,0 +1,142 @@
+"""What must hold of a soak: the end exact to the byte, and its weight flat. Linux only where it looks at weights."""
+
+import json
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from judge import files, judge_works
+from soak_site import world
+
+PARTS = 24
+"""Works are judged in so many lots, by the last three digits of their ids: no list of all lines is ever in memory."""
+GROWTH_MB, GROWTH_BYTES = 30.0, 100.0
+"""What a leg may grow by after its first fifth: so much, and so many bytes for each work that ended."""
+PEAK_MB = 200.0
+FDS = 60
+"""Descriptors of a run besides its connections: log, lock, list, threads that write, pipes of the loop."""
+TASKS = 40
+"""Tasks of a run besides works and their images."""
+AT_ONCE = 700
+"""Requests that may be made again after a kill: what was on the wire, and what waited for the next commit."""
+
+
+def lot_of(id: int) -> int:
+    """The lot that a work is judged in."""
+    return id % 1000 * PARTS // 1000
+
+
+def judge_lot(root: Path, ids: Sequence[int], lot: int) -> tuple[Counter[str], set[str]]:
+    """Outcomes and files of one lot, every image read. Raises AssertionError."""
+    mine = [id for id in ids if lot_of(id) == lot]
+    standing: list[dict[str, Any]] = []
+    with (root / "log.jsonl").open("rb") as log:
+        for raw in log:
+            head = raw[:200]
+            if b'"id":' not in head:
+                continue
+            if lot_of(int(head.partition(b'"id":')[2].partition(b",")[0])) == lot:
+                standing.append(json.loads(raw))
+    return judge_works(world(), root, standing, mine)
+
+
+def judge_all(root: Path, ids: Sequence[int], processes: int) -> Counter[str]:
+    """Every work's outcome, every image byte for byte, and nothing else in the folder. Raises AssertionError."""
+    outcomes: Counter[str] = Counter()
+    wanted: set[str] = set()
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        asked = [pool.submit(judge_lot, root, ids, lot) for lot in range(PARTS)]
+        for answer in asked:
+            counts, paths = answer.result()
+            outcomes += counts
+            wanted |= paths
+    there = files(root)
+    assert there == wanted, (sorted(there - wanted)[:5], sorted(wanted - there)[:5])
+    assert list((root / ".crawl" / "parts").iterdir()) == []
+    return outcomes
+
+
+def log_is_whole(root: Path) -> Counter[str]:
+    """Every line of the log with its checksum and its number, none voided; how many there are of each event."""
+    events: Counter[str] = Counter()
+    with (root / "log.jsonl").open("rb") as log:
+        for number, raw in enumerate(log, 1):
+            body, key, crc = raw.rpartition(b',"crc":"')
+            assert key, (number, raw[:100])
+            assert crc == b'%08x"}\n' % zlib.crc32(body), (number, raw[:100])
+            assert raw.startswith(b'{"seq":%d,' % number), (number, raw[:100])
+            events[raw[:120].partition(b'"event":"')[2].partition(b'"')[0].decode()] += 1
+    assert not events["voided"]
+    return events
+
+
+def totals_agree(told: dict[str, Any], outcomes: Counter[str], root: Path, ids: int) -> None:
+    """What `status --json` counts is what was judged, and what lies there."""
+    gone = outcomes["not_found"] + outcomes["restricted"] + outcomes["filtered"]
+    counted = (told["listed"], told["done"], told["gone"], told["failed"], told["pending"])
+    assert counted == (ids, outcomes["done"], gone, 0, 0), (counted, outcomes)
+    sizes = [path.stat().st_size for path in (root / "images").rglob("*") if path.is_file()]
+    assert (told["images"], told["bytes"]) == (len(sizes), sum(sizes)), told
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What one leg weighed: its samples, and (None: it was killed) what it left at its end."""
+
+    samples: list[dict[str, Any]]
+    end: dict[str, Any] | None
+
+
+def weights(lines: Iterable[str]) -> list[Weights]:
+    """The legs of a file of samples, in order."""
+    found: dict[int, Weights] = {}
+    for line in map(json.loads, lines):
+        leg = found.setdefault(line["pid"], Weights([], None))
+        if line.get("end"):
+            found[line["pid"]] = Weights(leg.samples, line)
+        else:
+            leg.samples.append(line)
+    return list(found.values())
+
+
+def growth(leg: Weights) -> tuple[float, int]:
+    """By how many MB a leg grew from its second fifth to its last, and how many works ended between."""
+    crawling = [one for one in leg.samples if one["phase"] == "crawling"]
+    if len(crawling) < 10:
+        return 0.0, 0
+    fifth = len(crawling) // 5
+    early, late = crawling[fifth : 2 * fifth], crawling[-fifth:]
+    grown = median(one["rss_mb"] for one in late) - median(one["rss_mb"] for one in early)
+    return grown, round(median(one["works"] for one in late) - median(one["works"] for one in early))
+
+
+def not_flat(legs: Sequence[Weights], works: int, connections: int) -> list[str]:
+    """What is wrong with the weights: memory, descriptors, tasks. `works`, `connections`: the most that were allowed.
+
+    Each law in words of one leg; an empty list is well.
+    """
+    wrong: list[str] = []
+    for number, leg in enumerate(legs):
+        grown, ended = growth(leg)
+        if grown > GROWTH_MB + ended * GROWTH_BYTES / 1e6:
+            wrong.append(f"leg {number}: grew by {grown:.1f} MB over {ended} works")
+        for key, most in (
+            ("rss_mb", PEAK_MB),
+            ("fds", 2 * connections + FDS),
+            ("tasks", 4 * works + TASKS),
+        ):
+            peak = max((one[key] for one in leg.samples), default=0)
+            if peak > most:
+                wrong.append(f"leg {number}: {key} reached {peak:.0f}, more than {most:.0f}")
+        if leg.end is not None:
+            if leg.end["tasks_left"]:
+                wrong.append(f"leg {number}: left tasks behind: {leg.end['tasks_left'][:5]}")
+            if leg.end["fds_left"]:
+                wrong.append(f"leg {number}: left descriptors open: {leg.end['fds_left']}")
+    return wrong
