@@ -142,19 +142,35 @@ class Refusal(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Report:
     """What a worker heard from a host since its last report. `clean`: ages (s since sent) of replies that were none
-    of the refusals; at high rates they may be thinned, `cleans` counts them all."""
+    of the refusals; at high rates they may be thinned, `cleans` counts them all. `requests`: how many were sent.
+    `probed`: the request of a grant that was `probing` is over, or was not sent."""
 
     cleans: int = 0
     clean: tuple[float, ...] = ()
     refusals: tuple[Refusal, ...] = ()
+    requests: int = 0
+    probed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What was heard of a host, and a wish for up to `wanted` permits (0: only the report)."""
+
+    host: str
+    lane: Lane
+    wanted: int
+    report: Report = Report()
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """`count` requests may be sent, the first `delay_s` after receipt, each `spacing_s` after the one before, none
-    later than `life_s` after its time. count 0: ask again after `delay_s`. `rate`: the working rate of the whole
-    cluster (0: no limit), `blocked_s`: how long the host is blocked, `probing`: it refused and is asked by one at a
-    time. What is not used is lost."""
+    """`count` requests may be sent: the first `delay_s` after the budget said so, each `spacing_s` after the one
+    before, none later than `life_s` after its time. count 0: ask again after `delay_s`. What is not used is lost.
+
+    `rate`: the working rate of the whole cluster; where it is 0 there is no limit, and any number may be sent until
+    `life_s` if `count` is not 0. `budget`: the configured rate; `limit`: the host's own, where known. `blocked_s`: how
+    long the host is blocked; `probing`: it refused, `blocks` times by now, and is asked by one at a time.
+    """
 
     count: int
     delay_s: float
@@ -162,19 +178,31 @@ class Grant:
     life_s: float
     rate: float
     budget: float
+    limit: float = 0.0
     blocked_s: float = 0.0
     probing: bool = False
+    blocks: int = 0
 
 
-class RateBudget(Protocol):
-    """One budget for each host, for all workers. Unreachable, nothing is asked.
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A time on the budget's own clock (seconds; it never goes back within an `era`, a life of the budget)."""
 
-    reserve: report what was heard, and have up to `wanted` permits (0: only report). told: what the limiters said
-    since, for the log, and how the hosts stand; each event is given once it is acknowledged by the next call's `upto`.
+    era: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """One grant for each that was asked for, in that order, said `at` this moment.
+
+    A worker that knows when it asked and when it heard knows how the budget's clock lies to its own, to within the
+    shortest round trip of late: so it uses permits at their time, however long an answer takes, and not at all when
+    that is over. It is the one clock that crosses a border, and it measures nothing but this.
     """
 
-    async def reserve(self, worker: str, host: str, lane: Lane, wanted: int, report: Report) -> Grant: ...
-    async def told(self, upto: int) -> Told: ...
+    moment: Moment
+    grants: tuple[Grant, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,3 +212,16 @@ class Told:
     last: int
     events: tuple[Throttled, ...] = ()
     hosts: tuple[HostState, ...] = field(default=())
+
+
+class RateBudget(Protocol):
+    """One budget for each host, for all workers. Unreachable, nothing is asked.
+
+    reserve: report what was heard, and have permits, for all hosts of a worker at once; `moment`: what the budget's
+    clock says by the worker's reckoning (None: not known), from which the ages of its report count back. told: what the
+    limiters said since, for the log, and how the hosts stand; each event is given until it is acknowledged by the next
+    call's `upto`.
+    """
+
+    async def reserve(self, worker: str, asks: Sequence[Ask], moment: Moment | None = None) -> Grants: ...
+    async def told(self, upto: int) -> Told: ...
