@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -66,12 +66,14 @@ class Crew:
         self._works: set[asyncio.Task[None]] = set()
         self._images: set[asyncio.Task[None]] = set()
         self._work: Callable[[], Coroutine[Any, Any, None]] | None = None
+        self._leave_source: Callable[[], None] = lambda: None
         self._ended = asyncio.Event()
         self._over = False
 
-    def begin(self, found: Iterator[Found | None], again: Again, tools: Tools) -> None:
+    def begin(self, found: Generator[Found | None], again: Again, tools: Tools) -> None:
         """Take works from `found` from now on, as seats allow."""
         self._work = partial(self._take_works, found, again, tools)
+        self._leave_source = found.close
         self.hire()
 
     def hire(self) -> None:
@@ -98,8 +100,11 @@ class Crew:
         return task
 
     async def finished(self) -> None:
-        """Wait until there is nothing more to take, and what was taken is done."""
-        await self._ended.wait()
+        """Wait until there is nothing more to take, and what was taken is done. However it ends, the list is closed."""
+        try:
+            await self._ended.wait()
+        finally:
+            self._leave_source()
 
     async def deadline(self) -> None:
         """After a drain began, what is still in flight has `drain_s`; then it is cancelled and stays pending."""
@@ -183,7 +188,7 @@ class Crew:
             )
 
 
-def found_in(source: Listing, again: Again, state: State) -> Iterator[Found | None]:
+def found_in(source: Listing, again: Again, state: State) -> Generator[Found | None]:
     """The works of a source that there is something to do for; None now and then where there are none for long.
 
     Raises SourceError.

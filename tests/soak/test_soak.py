@@ -15,7 +15,7 @@ from soak_report import write
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_a_soak_in_small(tmp_path: Path) -> None:
-    """Killed, drained, on full disks and with changing limits it ends exact to the byte, flat, and with nothing left."""
+    """Killed, drained, on full disks and with changing limits it ends exact to the byte, flat, nothing left."""
     wanted = Amounts(ids=2500, kills=3, fulls=2, drains=1, reloads=6)
     found = soak(tmp_path, wanted, minutes=14)
     assert sum(found["outcomes"][what] for what in ("done", "not_found", "restricted")) == 2500
