@@ -1,0 +1,205 @@
+"""What runs in Ray's processes: the coordinator's desk, the budget's till, and a worker. Plain classes; no secret is
+ever an argument or an answer of theirs, because Ray keeps both."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from crawler import session as sessions
+from crawler.cluster import ray_door
+from crawler.cluster.protocol import Halt, Unreachable
+from crawler.cluster.ray_line import DESK, TILL, FarBudget, FarCoordinator
+from crawler.errors import ConfigError
+from crawler.settings import Settings
+from crawler.stop import Stop
+
+SESSION_VARIABLE = "CRAWLER_SITE__SESSION"
+MARK = ".crawl/same-folder"
+"""A file of the output that tells whether a folder of this name on another node is the very same one."""
+ALONE_S = 3600.0
+"""So long a cluster goes on without a driver; then its actors end themselves. What they did waits for the next one."""
+YOUNG = 20_000
+"""As `cli.conducting`: so many more containers made than dropped, and Python looks for circles among them."""
+
+Secret = Literal["none", "file", "environment"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What every actor is told. `settings` without the session; `session`: where each node finds it; `mark`: what the
+    file MARK of the output holds ("" for an object store); `digest`: of all that decides how a crawl is done."""
+
+    settings: Settings
+    session: Secret
+    namespace: str
+    mark: str
+    digest: str
+
+
+def stranger(plan: Plan) -> str:
+    """What is wrong with the output's folder as this node sees it; "" when it is the driver's own."""
+    if not plan.mark:
+        return ""
+    home = plan.settings.output.home
+    try:
+        found = (home / MARK).read_text()
+    except OSError as error:
+        found = os.strerror(error.errno or 0)
+    if found == plan.mark:
+        return ""
+    return (
+        f"node {ray_door.whereabouts()}: {home} is not the folder that it is where the command runs. All nodes must "
+        "see one folder there (NFS, Lustre, ...), or output.dir be an object store."
+    )
+
+
+def session_here(plan: Plan) -> str:
+    """The session as this node has it. Raises BadSession."""
+    if plan.session == "file":
+        return sessions.read(plan.settings.site.session_file)
+    if plan.session == "environment":
+        return sessions.checked(os.environ.get(SESSION_VARIABLE, ""))
+    return ""
+
+
+class _Part:
+    """A part of the cluster that is asked by messages."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._inner: Any = None
+        self._making = asyncio.Lock()
+
+    async def ask(self, method: str, arguments: Sequence[object]) -> Any:
+        """The answer; a Halt for a Stop, whose kind would not survive the way."""
+        try:
+            if self._inner is None:
+                async with self._making:
+                    self._inner = self._inner or await self._made()
+            return await getattr(self._inner, method)(*arguments)
+        except Stop as stop:
+            return Halt(stop.code, stop.reason, str(stop))
+
+    async def _made(self) -> Any:
+        raise NotImplementedError
+
+
+class Till(_Part):
+    """The budget: all hosts, all workers. Started again it is empty, and nothing saved up."""
+
+    async def _made(self) -> Any:
+        from crawler.cluster.ray_parts import budget
+
+        return budget(self._plan.settings)
+
+
+class Desk(_Part):
+    """The coordinator, and what is known of drivers: which one came last, and when it last was heard."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan)
+        self._driver = self._host = ""
+        self._heard = time.monotonic()
+        self._stop = False
+
+    async def _made(self) -> Any:
+        from crawler.cluster.ray_parts import coordinator
+
+        if wrong := stranger(self._plan):
+            raise _Strange(wrong)
+        return await coordinator(self._plan.settings, again=ray_door.reborn())
+
+    async def claim(self, driver: str, host: str) -> tuple[str, float]:
+        """A driver comes, on `host`: the digest of the plan that is obeyed here, and how many seconds ago another one
+        was heard that is on another host (inf: none was)."""
+        silent = float("inf")
+        if self._driver not in ("", driver) and self._host != host:
+            silent = time.monotonic() - self._heard
+        return self._plan.digest, silent
+
+    async def pulse(self, driver: str, host: str) -> bool:
+        """A driver lives. Whether the crawl is to be drained because somebody asked for it."""
+        self._driver, self._host, self._heard = driver, host, time.monotonic()
+        return self._stop
+
+    async def stop(self) -> float:
+        """Drain. How many seconds ago a driver was heard: one that lives drains, else it is done here."""
+        self._stop = True
+        silent = time.monotonic() - self._heard
+        return silent if self._driver else float("inf")
+
+    async def ask(self, method: str, arguments: Sequence[object]) -> Any:
+        """See `_Part`. Workers ask all the time: it is noticed here that no driver came back."""
+        if time.monotonic() - self._heard > ALONE_S:
+            await asyncio.to_thread(dissolve, self._plan.namespace)
+        return await super().ask(method, arguments)
+
+
+class _Strange(Stop):
+    """The output is not the same folder here."""
+
+    code, reason = 2, "output"
+
+
+class Hand:
+    """A worker's process."""
+
+    def __init__(self, plan: Plan, name: str) -> None:
+        self._plan, self._name = plan, name
+        self._lock = asyncio.Lock()
+        self._over = False
+
+    async def run(self) -> None:
+        """Work until there is no more; asked again, wait for that too."""
+        async with self._lock:
+            if self._over:
+                return
+            gc.freeze()
+            gc.set_threshold(YOUNG)
+            while not self._over:
+                try:
+                    await self._work(f"{self._name}.{secrets.token_hex(4)}")
+                    self._over = True
+                except Unreachable:  # no lease can be left: from the beginning, as somebody new
+                    await asyncio.sleep(1)
+
+    async def _work(self, me: str) -> None:
+        from crawler.cluster.worker import Worker
+
+        coordinator = FarCoordinator(self._plan.namespace)
+        try:
+            wrong, session = stranger(self._plan), session_here(self._plan)
+        except sessions.BadSession as error:
+            at = "site.session_file" if self._plan.session == "file" else SESSION_VARIABLE
+            wrong, session = f"node {ray_door.whereabouts()}: {at}: {error}", ""
+        if wrong:
+            await coordinator.halt(me, Halt(2, "config", wrong))
+            return
+        await self._bury(me, coordinator)
+        try:
+            await Worker(self._plan.settings, session, me, coordinator, FarBudget(self._plan.namespace)).run()
+        except ConfigError as error:
+            await coordinator.halt(me, Halt(2, "config", f"node {ray_door.whereabouts()}: {error}"))
+
+    async def _bury(self, me: str, coordinator: FarCoordinator) -> None:
+        """Where this process stands in for one that died, its shards need not wait until their leases run out.
+
+        Ray begins an actor again once it takes the one before for dead. Should that one live after all, cut off, it can
+        commit nothing: its epochs are over.
+        """
+        for shard, (worker, epoch) in (await coordinator.view()).leased.items():
+            if worker.rpartition(".")[0] == self._name and worker != me:
+                await coordinator.fail(worker, shard, epoch, f"{worker} died")
+
+
+def dissolve(namespace: str) -> None:
+    """End every actor of a crawl: the workers first, and last the desk, which may be who does it. Waits for Ray."""
+    for name in sorted(ray_door.names(namespace), key=lambda name: (name in (DESK, TILL), name == DESK)):
+        ray_door.end(name, namespace)

@@ -1,0 +1,186 @@
+"""The crew of a crawl on Ray, as its driver sees it: found by name or hired, kept complete, sent home at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+import socket
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
+
+from pydantic import SecretStr
+
+from crawler import __version__
+from crawler.assembly import settings_digest
+from crawler.cluster import ray_door
+from crawler.cluster.ray_actors import MARK, Desk, Hand, Plan, Secret, Till, dissolve
+from crawler.cluster.ray_door import Spot
+from crawler.cluster.ray_line import DESK, TILL, FarBudget, FarCoordinator
+from crawler.engine.books import Pull
+from crawler.log.files import InUse, is_busy
+from crawler.settings import Settings
+
+EVERY_S = 2.0
+"""How often the driver says that it lives, and looks for nodes that came."""
+SILENT_S = 15.0
+"""A driver on another host that was not heard for so long is gone."""
+CRASHES = 5
+"""A worker whose code broke so often, with nothing done between, breaks for everybody."""
+
+
+def namespace_of(settings: Settings) -> str:
+    """Where the actors of an output are found, whoever asks: a digest of its address."""
+    place = settings.output.remote or str(settings.output.home.resolve())
+    return f"crawler-{hashlib.sha256(place.encode()).hexdigest()[:16]}"
+
+
+def plan_of(settings: Settings, session: Secret) -> Plan:
+    """What the actors are told. Makes the file by which nodes know the folder again."""
+    bare = settings.model_copy(update={"site": settings.site.model_copy(update={"session": SecretStr("")})})
+    mark = "" if settings.output.remote else _mark(settings)
+    parts = (__version__, settings_digest(bare), session, mark)
+    return Plan(bare, session, namespace_of(settings), mark, hashlib.sha256("\n".join(parts).encode()).hexdigest())
+
+
+def _mark(settings: Settings) -> str:
+    path = settings.output.home / MARK
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("x") as file:
+            file.write(secrets.token_hex(16))
+    except FileExistsError:
+        pass
+    return path.read_text()
+
+
+class Crew:
+    """Workers for a plan: `workers` of them, or (0) one on each node; on `own`, a Ray that ends with this process.
+
+    `tell` says a line to the user; `drain` is called when somebody asked the crawl to stop (reason, code, words).
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        workers: int,
+        tell: Callable[[str], None],
+        drain: Callable[[str, int, str], None] = lambda reason, code, text: None,
+    ) -> None:
+        self.plan = plan
+        self.coordinator = FarCoordinator(plan.namespace)
+        self.budget = FarBudget(plan.namespace)
+        self.drain = drain
+        self._workers = workers
+        self._tell = tell
+        self._me = (secrets.token_hex(8), socket.gethostname())
+        self._hired: set[str] = set()
+        self._desk: Any = None
+
+    @property
+    def expected(self) -> int:
+        """How many workers there are about to be."""
+        return self._workers or len(ray_door.nodes())
+
+    def attach(self) -> None:
+        """Find the desk that a driver before us left, or hire one. Blocks. Raises InUse.
+
+        One with another plan is ended, with its workers: what they committed is in the output.
+        """
+        if is_busy(self.plan.settings.output.home):
+            raise InUse(f"{self.plan.settings.output.home}: another run is writing here; wait for it, or stop it")
+        for again in (False, True):
+            found = ray_door.find(DESK, self.plan.namespace)
+            self._desk = ray_door.hire(DESK, self.plan.namespace, Desk, self.plan)
+            digest, silent_s = ray_door.answer(self._desk.claim.remote(*self._me))
+            if silent_s < SILENT_S:
+                raise InUse(
+                    f"{self.plan.settings.output.dir}: another driver of this crawl was heard {silent_s:.0f} s ago"
+                )
+            if digest == self.plan.digest:
+                if found is not None:
+                    self._tell("The crawl was still there on Ray: going on with it.")
+                break
+            assert not again
+            self._tell("A crawl with other settings was still there on Ray: its workers are sent home.")
+            dissolve(self.plan.namespace)
+        ray_door.hire(TILL, self.plan.namespace, Till, self.plan)
+
+    async def attend(self, pull: Pull, done: asyncio.Event) -> None:
+        """Keep the crew complete until `done`."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._pulse())]
+
+            def keep(work: Coroutine[Any, Any, None]) -> None:
+                tasks.append(group.create_task(work))
+
+            tasks.append(group.create_task(self._hire(keep)))
+            await done.wait()
+            for task in tasks:
+                task.cancel()
+
+    async def _pulse(self) -> None:
+        """Say that there is a driver; hear whether somebody wants the crawl stopped."""
+        asked = False
+        while True:
+            try:
+                async with asyncio.timeout(5 * EVERY_S):
+                    stop = await self._desk.pulse.remote(*self._me)
+                if stop and not asked:
+                    asked = True
+                    self._tell("Stopping, as `--stop` asked: what is on the wire is finished first.")
+                    self.drain("interrupted", 143, "")
+            except (TimeoutError, ray_door.trouble()):
+                pass  # the desk is begun again by Ray
+            await asyncio.sleep(EVERY_S)
+
+    async def _hire(self, keep: Callable[[Coroutine[Any, Any, None]], None]) -> None:
+        """A worker for each place that has none yet; nodes that come are places too."""
+        while True:
+            alive = await asyncio.to_thread(ray_door.nodes)
+            places = {f"worker-{node.id[:12]}": Spot(node.id, elsewhere=False) for node in alive}
+            if self._workers:
+                here = range(self._workers if alive else 0)
+                places = {f"worker-{n}": Spot(alive[n % len(alive)].id, elsewhere=True) for n in here}
+            for name, spot in places.items():
+                if name not in self._hired:
+                    self._hired.add(name)
+                    keep(self._keep(name, spot))
+            await asyncio.sleep(EVERY_S)
+
+    async def _keep(self, name: str, spot: Spot) -> None:
+        """One worker to its end. A process or node that dies is Ray's to replace; code that breaks is ours."""
+        crashes, plan = 0, self.plan
+        while crashes < CRASHES:
+            try:
+                actor = await asyncio.to_thread(partial(ray_door.hire, name, plan.namespace, Hand, plan, name, at=spot))
+                await actor.run.remote()
+                return
+            except ray_door.trouble() as error:
+                if (cause := ray_door.cause(error)) is not None:
+                    crashes += 1
+                    self._tell(f"{name} broke ({type(cause).__name__}: {cause}); it is begun again.")
+                    await asyncio.to_thread(ray_door.end, name, plan.namespace)
+                elif not spot.elsewhere and spot.node not in {n.id for n in await asyncio.to_thread(ray_door.nodes)}:
+                    return  # its node is gone, and comes back under another id
+                await asyncio.sleep(1)
+        self.drain("error", 1, f"{name} broke {CRASHES} times: this is a bug, not your mistake. Please report it.")
+
+
+async def stop(plan: Plan, tell: Callable[[str], None]) -> bool:
+    """Drain the crawl of this output, and wait until it is over; False when there was none."""
+    desk = await asyncio.to_thread(ray_door.find, DESK, plan.namespace)
+    if desk is None:
+        return False
+    alone = await desk.stop.remote() > SILENT_S
+    tell("Stopping: what is on the wire is finished first.")
+    coordinator = FarCoordinator(plan.namespace)
+    if alone:
+        await coordinator.drain()
+    while await asyncio.to_thread(ray_door.find, DESK, plan.namespace) is not None:
+        if alone and not (await coordinator.view()).leased:
+            await asyncio.to_thread(dissolve, plan.namespace)
+            break
+        await asyncio.sleep(EVERY_S / 2)
+    return True
