@@ -161,13 +161,18 @@ def replay(path: Path) -> State:
 def _fold(path: Path, state: State, start: int, last: dict[str, int]) -> Folded:
     lines = Scan[Glimpse | Line](path, start, skim, last)
     for _, line in lines:
-        if isinstance(line, Line):
-            state.apply(line)
-        elif line.images is None:
-            state.stored((line.t, line.log, line.seq), line.id, line.page, line.bytes, line.quality)
-        else:
-            state.described((line.t, line.log, line.seq), line.id, line.images)
+        take_in(state, line)
     return Folded(state, start, lines.last, lines.good, lines.end, lines.open_ended)
+
+
+def take_in(state: State, line: Glimpse | Line) -> None:
+    """Fold one line."""
+    if isinstance(line, Line):
+        state.apply(line)
+    elif line.images is None:
+        state.stored((line.t, line.log, line.seq), line.id, line.page, line.bytes, line.quality)
+    else:
+        state.described((line.t, line.log, line.seq), line.id, line.images)
 
 
 def raw_lines(path: Path, start: int) -> Iterator[tuple[int, bytes, bool]]:

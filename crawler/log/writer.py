@@ -25,8 +25,8 @@ from typing import TypeVar
 from crawler.disk import Disk
 from crawler.events import Event, Line, Stored
 from crawler.log import files, snapshot
-from crawler.log.codec import encode
-from crawler.log.reader import fold
+from crawler.log.codec import Glimpse, decode, encode, skim
+from crawler.log.reader import fold, take_in
 from crawler.log.settings import LogSettings
 from crawler.rules.frozen import Frozen
 from crawler.rules.replay import State
@@ -57,6 +57,7 @@ class _Opened:
     warnings: list[str]
     last: dict[str, int]
     snapshot_at: int
+    scratch: bool = False
 
 
 class Log:
@@ -89,6 +90,7 @@ class Log:
         self._last = opened.last
         self._snapshot_at = opened.snapshot_at
         self._snapshot_every = SNAPSHOT_BYTES
+        self._scratch = opened.scratch
 
     @classmethod
     async def open(cls, directory: Path, settings: LogSettings, disk: Disk) -> Log:
@@ -96,8 +98,19 @@ class Log:
 
         Raises InUse, LogDamaged and StorageFailed.
         """
+        return await cls._opened(lambda: _open(directory, disk), settings, disk)
+
+    @classmethod
+    async def scratch(cls, path: Path, settings: LogSettings, disk: Disk, begin: bytes = b"") -> Log:
+        """A new log of one writer, on its way into another one: no lock, no reserve, no snapshots. `begin`: whole lines
+        of logs that it goes on from. Raises StorageFailed, also where there is a file.
+        """
+        return await cls._opened(lambda: _open_scratch(path, disk, begin), settings, disk)
+
+    @classmethod
+    async def _opened(cls, open_: Callable[[], _Opened], settings: LogSettings, disk: Disk) -> Log:
         threads = ThreadPoolExecutor(1, thread_name_prefix="log")
-        opening = asyncio.get_running_loop().run_in_executor(threads, _open, directory, disk)
+        opening = asyncio.get_running_loop().run_in_executor(threads, open_)
         try:
             opened = await _finish(opening)
         except BaseException:
@@ -130,6 +143,33 @@ class Log:
         else:
             self.state.apply(Line(self.id, seq, t, event))
         return seq
+
+    def last_of(self, log: str) -> int:
+        """The last `seq` of another log that is in this one; 0: it has none of its lines."""
+        return self._last.get(log, 0)
+
+    def merge(self, raw: bytes) -> Glimpse | Line | None:
+        """Take in a line of another log as it is, newline included; None where it is in here already.
+
+        Of each log the lines come in order, none left out. Raises ValueError for what is none of that, and
+        StorageFailed when the log is poisoned.
+        """
+        self._check()
+        line = skim(raw[:-1])
+        if line is None or raw[-1:] != b"\n" or line.log == self.id:
+            raise ValueError("bytes that are no line of another log")
+        last = self._last.get(line.log, 0)
+        if line.seq <= last:
+            return None
+        if line.seq != last + 1:
+            raise ValueError(f"line {last + 1} of log {line.log} is missing before line {line.seq}")
+        self._last[line.log] = line.seq
+        self._buffer.append(raw)
+        self._waiting += len(raw)
+        if self.committed is not None and (whole := decode(raw)) is not None and whole.event is not None:
+            self._told.append(whole.event)
+        take_in(self.state, line)
+        return line
 
     async def commit(self) -> None:
         """Make durable what was noted before; waits for a commit under way. Raises StorageFailed.
@@ -198,7 +238,7 @@ class Log:
 
     def _snapshot(self, offset: int, every: int) -> _Keep | None:
         """The state now, which is that of the log's first `offset` bytes, if a snapshot of it is due."""
-        if offset - self._snapshot_at < every or self.nearly_full:
+        if self._scratch or offset - self._snapshot_at < every or self.nearly_full:
             return None
         with files.no_collection():
             frozen = self.state.freeze()
@@ -269,6 +309,29 @@ def _open(directory: Path, disk: Disk) -> _Opened:
         raise StorageFailed(
             f"{error.filename or directory}: the log cannot be opened: {error.strerror or error}. Nothing was asked of "
             "any site. Check that output.dir can be written and has room, then run the same command again."
+        ) from error
+
+
+def _open_scratch(path: Path, disk: Disk, begin: bytes) -> _Opened:
+    """In the log's thread: everything that `Log.scratch` does. Raises LogDamaged, StorageFailed."""
+    try:
+        disk.make_folder(path.parent)
+        file = disk.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL)
+        try:
+            if begin:
+                disk.write(file, begin)
+                disk.sync(file)
+            disk.sync_folder(path.parent)
+            opened = _read(_Opened(path, path.parent, -1, file, 0, "", 0, State(), [], {}, 0, scratch=True), disk)
+            opened.id, opened.seq = secrets.token_hex(6), 0  # whose lines these are may write on elsewhere
+            return opened
+        except BaseException:
+            os.close(file)
+            raise
+    except OSError as error:
+        raise StorageFailed(
+            f"{error.filename or path}: cannot be made: {error.strerror or error}. Check that output.dir can be "
+            "written and has room, then run the same command again."
         ) from error
 
 

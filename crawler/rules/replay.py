@@ -338,6 +338,10 @@ class State:
         """The works that are not finished and of which something is known, with all of it."""
         yield from self._entries.items()
 
+    def entry(self, id: WorkId) -> Unfinished | None:
+        """What is known of a work, if it is not finished."""
+        return self._entries.get(id)
+
     def known(self) -> BitMap64:
         """`bit_of` every work of which the log says anything."""
         ids = BitMap64([entry.bit for entry in self._entries.values()]) | self._done
