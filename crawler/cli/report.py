@@ -22,7 +22,7 @@ def _remote(args: argparse.Namespace) -> bool:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0; 2 without a log; 7 for a damaged log, or where nothing can be written."""
+    """0; 2 without a log, or without the extra [report]; 7 for a damaged log, or where nothing can be written."""
     from crawler.watch.report import write_report
 
     log = log_path(args.dir)

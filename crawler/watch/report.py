@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import base64
 import csv
+import gzip
+import hashlib
 import io
 from dataclasses import dataclass
 from html import escape
@@ -17,16 +19,20 @@ from crawler.log.reader import scan, voided
 from crawler.model import bit_of
 from crawler.rules.replay import State, Totals
 from crawler.store.mirror import at_hand
-from crawler.watch.draw import Cell, Table
-from crawler.watch.report_parts import Facts, sections
+from crawler.watch import plots
+from crawler.watch.report_parts import Drawn, Facts, sections
 from crawler.watch.status import is_running
+from crawler.watch.tables import Cell, Table
 from crawler.watch.tally import Sample, Tally
 from crawler.watch.thumbs import Thumbs
 from crawler.words import clean, share
 
 STATIC = Path(__file__).parent / "static"
 EDGE = 168
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src {}"
+_UNDRAWN = (
+    "The plots need a browser of 2023 or later that may run the scripts of this file; each table has its numbers."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,36 +56,55 @@ def read(log: Path) -> tuple[Tally, State, Totals]:
 def write_report(log: Path, out: Path, now: float) -> Written:
     """Write `out` and `STEM_tables/NAME.csv` beside it, each replaced as a whole. `now`: UTC seconds, for the heading.
 
-    Raises LogDamaged, OSError.
+    Raises LogDamaged, OSError, plots.NoLibrary.
     """
+    library = plots.script()
     directory = log.parent
     tally, state, totals = read(log)
     facts = Facts(directory, now, tally, state, totals, is_running(directory))
     folder = out.parent / f"{out.stem}_tables"
-    parts, tables = sections(facts, folder.name, contact_sheet(directory, tally))
-    page = document(facts, parts)
+    drawn = sections(facts, folder.name, contact_sheet(directory, tally))
+    page = document(facts, drawn, library)
+    within.no_link(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for data in tables:
+    for data in drawn.tables:
         replace(folder / f"{data.name}.csv", as_csv(data).encode("utf-8"))
     replace(out, page.encode("utf-8", "replace"))
-    return Written(out, tuple(folder / f"{data.name}.csv" for data in tables))
+    return Written(out, tuple(folder / f"{data.name}.csv" for data in drawn.tables))
 
 
-def document(facts: Facts, parts: str) -> str:
-    """The whole page."""
+def document(facts: Facts, drawn: Drawn, library: str) -> str:
+    """The whole page. It runs two scripts, its own and the `library`: its policy names their digests, no others."""
     style = "".join((STATIC / name).read_text("utf-8") for name in ("tokens.css", "report.css"))
+    own = (STATIC / "report.js").read_text("utf-8")
+    policy = _POLICY.format(" ".join(_digest(script) for script in (own, library)))
+    packed = base64.b64encode(gzip.compress(library.encode("utf-8"), 6, mtime=0)).decode()
     name = escape(clean(facts.name))
     title = f"{name}: {share(facts.settled, facts.totals.listed)} of {facts.totals.listed:,} works"
     icon = base64.b64encode((STATIC / "icon.svg").read_bytes()).decode()
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         f'<link rel="icon" href="data:image/svg+xml;base64,{icon}">'
-        f"<style>{style}</style></head><body>{parts}"
-        f"<footer>crawler {__version__} · made on this machine from the log alone; the page loads nothing</footer>"
-        "</body></html>\n"
+        f"<style>{style}</style><noscript><style>.undrawn {{ display: block !important }}</style></noscript></head>"
+        f'<body><p class="undrawn">{_UNDRAWN}</p>{drawn.body}'
+        f"<footer>crawler {__version__} · made on this machine from the log alone; the page loads nothing · "
+        f"plots: Plotly.js (MIT)</footer>"
+        f'<script type="application/json" id="figures">{_as_json(drawn)}</script>'
+        f'<script type="text/plain" id="plotly">{packed}</script>'
+        f"<script>{own}</script></body></html>\n"
     )
+
+
+def _digest(script: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode('utf-8')).digest()).decode()}'"
+
+
+def _as_json(drawn: Drawn) -> str:
+    """The figures, in a form that can end no element of the page."""
+    text = ",".join(f'"{name}":{plots.checked(figure)}' for name, figure in drawn.figures.items())
+    return "{" + text.translate({ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}) + "}"
 
 
 def contact_sheet(directory: Path, tally: Tally) -> list[tuple[Sample, bool, str]]:

@@ -128,7 +128,7 @@ class Tally:
         if event is None or t is None or (line.log, line.seq) in self._voided:
             return
         span = self._running.get(line.log)
-        if span is not None:
+        if span is not None and not isinstance(event, Opened):  # a new run: the pause before it belongs to none
             span.last = max(span.last, t)
         match event:
             case Opened():

@@ -1,102 +1,81 @@
 """The report: the same numbers as the log's own fold, everything escaped, nothing loaded, tables beside it."""
 
+import base64
 import csv
+import gzip
+import hashlib
 import io
+import json
 import re
-from datetime import UTC, datetime, timedelta
+import sys
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image as Images
+from plotly.offline import get_plotlyjs
+from report_kit import NOON, described, opened, run_of, stamp, stored, write
 
 from crawler.cli.main import main
-from crawler.events import Closed, Described, Event, Failed, Gone, Opened, Stored, Throttled, Voided
+from crawler.events import Event, Voided
 from crawler.log.codec import encode
 from crawler.log.reader import LogDamaged
-from crawler.model import Image
-from crawler.watch.draw import Table
 from crawler.watch.report import as_csv, read, write_report
+from crawler.watch.report_charts import merged
+from crawler.watch.tables import Table
 from crawler.watch.tally import Bins, Tally, edge, half_octave
-
-NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-EVIL = "</style><script>alert(1)</script><img src=http://evil.example/x>\u202e'\""
-
-
-def write(root: Path, *events: tuple[float, Event]) -> Path:
-    """A log of these events, each so many seconds after noon."""
-    root.mkdir(parents=True, exist_ok=True)
-    lines = (encode("abc", n, stamp(s), event) for n, (s, event) in enumerate(events, 1))
-    (root / "log.jsonl").write_bytes(b"".join(lines))
-    return root / "log.jsonl"
-
-
-def stamp(seconds: float) -> str:
-    return (NOON + timedelta(seconds=seconds)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def opened(ids: int) -> Opened:
-    return Opened("abc", 1, "0.1", {"path": EVIL, "digest": "d", "ids": ids}, "s")
-
-
-def described(id: int, images: int = 1, **work: Any) -> Described:
-    metadata = {"id": str(id), "illustType": 0, "pageCount": images, "createDate": "2016-05-04T00:00:00+00:00", **work}
-    return Described(id, tuple(Image(n, f"https://i.pximg.net/{id}_p{n}.jpg") for n in range(images)), metadata)
-
-
-def stored(id: int, page: int = 0, size: int = 1000) -> Stored:
-    return Stored(id, page, f"images/{id}_p{page}.jpg", size, "00", "image/jpeg", 640, 480, "original", "https://x")
-
-
-def run_of(root: Path) -> Path:
-    """Two runs an hour apart, with all that a report can show, and a word of the site that wants out everywhere."""
-    tags = {"tags": [{"tag": EVIL, "translation": {"en": EVIL}}, {"tag": "=1+1"}, {"tag": "海"}]}
-    for id in (1, 2):
-        (root / "images").mkdir(parents=True, exist_ok=True)
-        Images.new("RGB", (64, 48), "teal").save(root / "images" / f"{id}_p0.jpg")
-    return write(
-        root,
-        (0, opened(6)),
-        (1, described(1, 2, tags=tags, title=EVIL)),
-        (2, stored(1)),
-        (3, stored(1, 1, 3000)),
-        (4, described(2, xRestrict=1, illustType=1, tags=tags)),
-        (5, stored(2)),
-        (6, Throttled(EVIL, 0.5, stamp(16), "rate_limited_429")),
-        (20, Gone(3, "not_found")),
-        (21, Gone(4, "restricted")),
-        (22, Failed(5, None, EVIL, 500, 5, False, EVIL)),
-        (23, Closed("interrupted", {})),
-        (3623, opened(6)),
-        (3633, Closed("finished", {})),
-    )
 
 
 class Sources(HTMLParser):
-    """Everything that a page loads or runs."""
+    """Everything that a page loads or runs: addresses, kinds of elements, what stands in scripts, by their type."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.loaded: list[str] = []
         self.tags: set[str] = set()
+        self.policy = ""
+        self.scripts: dict[str, list[str]] = {}
+        self._type: str | None = None
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
+        said = dict(attrs)
+        self._type = said.get("type") or "" if tag == "script" else None
+        if said.get("http-equiv") == "Content-Security-Policy":
+            self.policy = said["content"] or ""
         self.loaded += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "action", "data")]
         assert not any(name.startswith("on") for name, _ in attrs)
 
+    def handle_data(self, data: str) -> None:
+        if self._type is not None:
+            self.scripts.setdefault(self._type, []).append(data)
+            self._type = None
+
 
 def test_one_file_that_needs_nothing_else(tmp_path: Path) -> None:
-    """No script, no address but data: and the tables beside it; what the site said is text, wherever it stands."""
+    """Two scripts, known by their digests; no address but data: and the tables beside it; the site's words are text."""
     written = write_report(run_of(tmp_path / "run"), tmp_path / "out" / "r.html", NOON.timestamp())
     text = written.page.read_text("utf-8")
     page = Sources(text)
-    assert "script" not in page.tags
+    library = gzip.decompress(base64.b64decode(page.scripts["text/plain"][0])).decode()
+    own = [
+        base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in (*page.scripts[""], library)
+    ]
+    assert page.policy.rpartition("script-src ")[2] == " ".join(f"'sha256-{digest}'" for digest in own)
+    assert library == get_plotlyjs()
+    assert {name: len(bodies) for name, bodies in page.scripts.items()} == {
+        "": 1,
+        "text/plain": 1,
+        "application/json": 1,
+    }
+    figures = json.loads(page.scripts["application/json"][0])
+    assert set(figures) == set(re.findall(r'data-plot="([^"]+)"', text))
     assert "alert(1)" in text
+    assert "<script>alert" not in json.dumps(figures)
     assert "\u202e" not in text
     assert all(url.startswith("data:image/") or re.fullmatch(r"r_tables/\w+\.csv", url) for url in page.loaded)
     assert re.findall(r"url\(|@import", text) == []
@@ -113,7 +92,10 @@ def test_its_tables_say_what_the_log_says(tmp_path: Path) -> None:
     counts = {row[0]: row[2] for row in tables["outcomes"] if not row[1]}
     assert counts == {"listed": "6", "done": "2", "gone": "2", "failed": "1", "to do": "1"}
     assert ["gone", "not_found", "1"] in tables["outcomes"]
-    assert [row[2:5] for row in tables["runs"]] == [["interrupted", "5", "3"], ["finished", "0", "0"]]
+    assert [row[1:5] for row in tables["runs"]] == [
+        ["23 s", "interrupted", "5", "3"],
+        ["10 s", "finished", "0", "0"],
+    ]
     assert tables["images_of_a_work"] == [["1", "1"], ["2", "1"]]
     assert tables["years"] == [["2016", "2"]]
     assert tables["ratings"] == [["all ages", "1"], ["R-18", "1"]]
@@ -141,6 +123,37 @@ def test_rated_works_are_blurred_on_the_sheet(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(report, "Thumbs", Noting)
     write_report(run_of(tmp_path), tmp_path / "report.html", NOON.timestamp())
     assert asked == {"1_p0.jpg": False, "1_p1.jpg": False, "2_p0.jpg": True}
+
+
+def test_without_the_library_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit 2, the extra named, and nothing written."""
+    run_of(tmp_path / "run")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "plotly"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "plotly", None)
+    assert main(["report", str(tmp_path / "run"), "--out", str(tmp_path / "out" / "r.html")]) == 2
+    assert "pip install 'crawler[report]'" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("*.csv"))
+    assert not list(tmp_path.rglob("*.html"))
+
+
+def test_the_same_log_makes_the_same_page(tmp_path: Path) -> None:
+    """Byte for byte, as of the same moment."""
+    log = run_of(tmp_path / "run")
+    pages = [write_report(log, tmp_path / name / "r.html", NOON.timestamp()).page.read_bytes() for name in "ab"]
+    assert pages[0] == pages[1]
+
+
+@given(st.lists(st.tuples(st.floats(0, 1e9), st.floats(0, 1e9)).map(sorted).map(tuple), max_size=30), st.floats(0, 1e6))
+def test_merged_spans_hold_the_same_moments(spans: list[tuple[float, float]], gap: float) -> None:
+    """In order, further apart than the gap; each span lies in one of them, and each begins and ends where spans do."""
+    out = merged(spans, gap)
+    assert all(one[1] + gap < other[0] for one, other in pairwise(out))
+    assert all(any(a <= begin and end <= b for a, b in out) for begin, end in spans)
+    assert {a for a, _ in out} <= {begin for begin, _ in spans}
+    assert {b for _, b in out} <= {end for _, end in spans}
 
 
 def test_voided_and_repeated_lines_do_not_count(tmp_path: Path) -> None:
