@@ -19,10 +19,15 @@ Ready = Callable[[int, int], None]
 """A socket, and which of curl.CSELECT_* holds for it."""
 
 
-class Sockets(Protocol):
-    """`watch` what libcurl says (curl.POLL_*) of a socket, until `close`."""
+_REMOVE: int = curl.POLL_REMOVE
+_IN: int = curl.CSELECT_IN
+_OUT: int = curl.CSELECT_OUT
 
-    def watch(self, fd: int, event: int) -> None: ...
+
+class Sockets(Protocol):
+    """`watch` is told by libcurl what it wants (curl.POLL_*) of a socket, until `close`."""
+
+    def watch(self, event: int, fd: int, multi: object = None, data: object = None) -> None: ...
     def close(self) -> None: ...
 
 
@@ -40,15 +45,15 @@ class OnLoop:
         self._after = after
         self._watched: dict[int, int] = {}
 
-    def watch(self, fd: int, event: int) -> None:
+    def watch(self, event: int, fd: int, multi: object = None, data: object = None) -> None:
         """See Sockets."""
         old = self._watched.pop(fd, 0)
-        new = 0 if event == curl.POLL_REMOVE else event
+        new = 0 if event == _REMOVE else event
         if new:
             self._watched[fd] = new
         for flag, add, remove, what in (
-            (curl.POLL_IN, self._loop.add_reader, self._loop.remove_reader, curl.CSELECT_IN),
-            (curl.POLL_OUT, self._loop.add_writer, self._loop.remove_writer, curl.CSELECT_OUT),
+            (curl.POLL_IN, self._loop.add_reader, self._loop.remove_reader, _IN),
+            (curl.POLL_OUT, self._loop.add_writer, self._loop.remove_writer, _OUT),
         ):
             if new & flag and not old & flag:
                 add(fd, self._tell, fd, what)
@@ -58,11 +63,19 @@ class OnLoop:
     def close(self) -> None:
         """See Sockets."""
         for fd in list(self._watched):
-            self.watch(fd, curl.POLL_REMOVE)
+            self.watch(_REMOVE, fd)
 
     def _tell(self, fd: int, what: int) -> None:
         self._ready(fd, what)
         self._after()
+
+
+_MASKS = {
+    curl.POLL_NONE: 0,
+    curl.POLL_IN: select.EPOLLIN,
+    curl.POLL_OUT: select.EPOLLOUT,
+    curl.POLL_INOUT: select.EPOLLIN | select.EPOLLOUT,
+} if hasattr(select, "epoll") else {}  # fmt: skip
 
 
 class OnEpoll:
@@ -80,15 +93,16 @@ class OnEpoll:
         self._epoll = select.epoll()
         loop.add_reader(self._epoll.fileno(), self._look)
 
-    def watch(self, fd: int, event: int) -> None:
+    def watch(self, event: int, fd: int, multi: object = None, data: object = None) -> None:
         """See Sockets."""
-        if event == curl.POLL_REMOVE:
-            if fd in self._wanted:
-                self._wanted[fd] = 0
+        wanted = self._wanted
+        if event == _REMOVE:
+            if fd in wanted:
+                wanted[fd] = 0
             return
-        mask = (select.EPOLLIN if event & curl.POLL_IN else 0) | (select.EPOLLOUT if event & curl.POLL_OUT else 0)
+        mask = _MASKS[event]
         try:
-            if fd in self._wanted:
+            if fd in wanted:
                 self._epoll.modify(fd, mask)
             else:
                 self._epoll.register(fd, mask)
@@ -96,7 +110,7 @@ class OnEpoll:
             self._epoll.register(fd, mask)
         except FileExistsError:
             self._epoll.modify(fd, mask)
-        self._wanted[fd] = mask
+        wanted[fd] = mask
 
     def close(self) -> None:
         """See Sockets."""
@@ -104,15 +118,16 @@ class OnEpoll:
         self._epoll.close()
 
     def _look(self) -> None:
+        wanted, ready = self._wanted, self._ready
         for fd, events in self._epoll.poll(0):
-            if not self._wanted.get(fd):  # closed by the other side while it rested, most likely
-                self._wanted.pop(fd, None)
+            if not wanted.get(fd):  # closed by the other side while it rested, most likely
+                wanted.pop(fd, None)
                 self._forget(fd)
                 continue
-            what = curl.CSELECT_OUT if events & select.EPOLLOUT else 0
+            what = _OUT if events & select.EPOLLOUT else 0
             if events & ~select.EPOLLOUT:
-                what |= curl.CSELECT_IN
-            self._ready(fd, what)
+                what |= _IN
+            ready(fd, what)
         self._after()
 
     def _forget(self, fd: int) -> None:

@@ -18,9 +18,28 @@ _CHUNKS = 2048
 _LINE_BYTES, _HEADERS, _HEADS_BYTES = 8190, 160, 64 * 1024
 
 
-_READ: dict[bytes, tuple[str, str]] = {}
-"""Header lines that were read, as name and value: of the ten that a host sends, seven are those of the reply before."""
 _READ_MOST, _READ_BYTES = 1024, 200
+_NO_LINES: list[bytes] = []
+_NO_HEADERS: dict[str, str] = {}
+
+
+class _Read(dict[bytes, tuple[str, str]]):
+    """Header lines as lower-case name and value; without a name where a status line stands instead. Kept once read: of
+    the ten that a host sends, seven are those of the reply before."""
+
+    def __missing__(self, line: bytes) -> tuple[str, str]:
+        if line.startswith(b"HTTP/"):
+            return "", ""
+        name, _, value = line.partition(b":")
+        pair = name.decode("latin-1").strip().lower(), value.strip().decode("utf-8", "surrogateescape")
+        if len(self) >= _READ_MOST:
+            self.clear()
+        if len(line) <= _READ_BYTES:
+            self[line] = pair
+        return pair
+
+
+_read = _Read().__getitem__
 _STATUS = {b"HTTP/1.1 %d " % status: status for status in range(200, 600)}
 
 
@@ -37,29 +56,25 @@ class Transfer:
     """One GET on its way: `head` first, then `read` until it gives b"", and `close`, always."""
 
     __slots__ = (
-        "_chunks", "_head", "_lane", "_size", "_time", "_waiter", "allowed", "done", "failure", "head_at",
+        "_chunks", "_head", "_lane", "_size", "_waiter", "allowed", "done", "failure", "head_at",
         "head_by", "headers",
         "heard", "lines", "paused", "refused", "sent", "status", "wire",
     )  # fmt: skip
 
-    def __init__(self, lane: Lane, lines: list[bytes], head_by: float) -> None:
+    def __init__(self, lane: Lane, wire: Any, head_by: float) -> None:
+        """On a wire (see `lane`) whose `lines` are the head's."""
         self._lane = lane
-        self._time = lane.loop.time
         self._chunks: list[bytes] = []
-        self._size = 0
+        self._size = self.status = 0
         self._waiter: asyncio.Future[None] | None = None
-        self._head = False
-        self.wire: Any = None
-        self.status = 0
-        self.headers: dict[str, str] = {}
-        self.lines = lines
+        self.wire = wire
+        self.headers: dict[str, str] = _NO_HEADERS
+        self.lines: list[bytes] = wire.lines
         self.head_by = head_by
-        self.head_at = 0.0
-        self.heard = 0.0
-        self.sent = self.done = self.paused = False
+        self.head_at = self.heard = 0.0
+        self._head = self.sent = self.done = self.paused = self.allowed = False
         self.failure: Failure | None = None
         self.refused = ""
-        self.allowed = False
 
     # -- for the one who wants it ------------------------------------------------------------------
 
@@ -69,7 +84,7 @@ class Transfer:
         while not self._head:
             if self.done:
                 return self.failure or Failure(Kind.RESET, "the connection ended within the head")
-            await self._wait()
+            await self._waiting()
         return None
 
     @property
@@ -94,7 +109,7 @@ class Transfer:
             if self.paused:
                 self._resume()
                 continue
-            await self._wait()
+            await self._waiting()
             if self._size:
                 break  # enough, or woken to be judged: the pace may be too slow
         if self._chunks:
@@ -110,13 +125,12 @@ class Transfer:
         if self.wire is not None:
             self._lane.drop(self)
 
-    async def _wait(self) -> None:
-        self._waiter = self._lane.loop.create_future()
-        self.heard = max(self.heard, self._time())
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+    def _waiting(self) -> asyncio.Future[None]:
+        """What to wait for until there is something to look at."""
+        loop = self._lane.loop
+        self.heard = max(self.heard, loop.time())
+        waiter = self._waiter = loop.create_future()
+        return waiter
 
     def _resume(self) -> None:
         self.paused = False
@@ -124,15 +138,10 @@ class Transfer:
 
     # -- for libcurl's callbacks ---------------------------------------------------------------------
 
-    def on_sent(self) -> None:
-        """Connected; the request is about to go out."""
-        self.sent = True
-        self.heard = self._time()
-
     @property
     def waited_for(self) -> bool:
         """Whether somebody waits for bytes: silence counts only then."""
-        return self._waiter is not None
+        return self._waiter is not None and not self._waiter.done()
 
     @property
     def in_head(self) -> bool:
@@ -140,8 +149,9 @@ class Transfer:
 
     def wake(self) -> None:
         """Let the one who waits look again."""
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     def wake_to_judge(self) -> None:
         """Hand on what there is, however little: a slow body is judged by the one who reads it."""
@@ -164,7 +174,7 @@ class Transfer:
             and lines.index(lines[-1]) == len(lines) - 1
             and lines[-1] == b"\r\n"
             and (status := _STATUS.get(lines[0][:13], 0))
-            and "" not in (headers := dict([_READ.get(line) or _read(line) for line in lines[1:-1]]))
+            and "" not in (headers := dict(map(_read, lines[1:-1])))
         ):
             pass
         elif (read := self._read_head(lines)) is not None:
@@ -172,7 +182,7 @@ class Transfer:
         else:
             return False
         self._head, self.status, self.headers = True, status, headers
-        self.head_at = self._time()
+        self.head_at = self._lane.loop.time()
         return True
 
     def _read_head(self, lines: list[bytes]) -> tuple[int, dict[str, str]] | None:
@@ -193,7 +203,7 @@ class Transfer:
                 if status >= 200:
                     return status, headers
             else:
-                name, value = _READ.get(line) or _read(line)
+                name, value = _read(line)
                 headers[name] = value
         return None
 
@@ -201,42 +211,33 @@ class Transfer:
         """Bytes of the body; asks libcurl to wait when nobody reads them."""
         if self.wire is None:
             return 0
-        self.heard = self._time()
+        self.heard = self._lane.loop.time()
         if not self._head:
             if not self.take_head():
                 return 0
             length = self.headers.get("content-length", "")
             if len(length) > 5 or not length:  # large, or nobody knows
                 self.wake()
-        if self._size >= _HELD_BYTES:
+        size = self._size
+        if size >= _HELD_BYTES:
             self.paused = True
             return pycurl.WRITEFUNC_PAUSE
-        self._chunks.append(data)
-        if len(self._chunks) >= _CHUNKS:  # of one byte each they would weigh many times what they hold
-            self._chunks[:] = [b"".join(self._chunks)]
-        self._size += len(data)
-        if self._size >= PIECE_BYTES:
+        chunks = self._chunks
+        chunks.append(data)
+        self._size = size = size + len(data)
+        if len(chunks) >= _CHUNKS:  # of one byte each they would weigh many times what they hold
+            chunks[:] = [b"".join(chunks)]
+        if size >= PIECE_BYTES:
             self.wake()
         return None
 
     def finish(self, failure: Failure | None) -> None:
         """It is over, well or not; the wire serves another."""
-        self.look()
-        self.lines = []
+        if not self._head:
+            self.look()
+        self.lines = _NO_LINES
         self.done = True
         self.wire = None
-        self.failure = self.failure or failure
+        if failure is not None and self.failure is None:
+            self.failure = failure
         self.wake()
-
-
-def _read(line: bytes) -> tuple[str, str]:
-    """A header line as lower-case name and value; without a name where a status line stands instead."""
-    if line.startswith(b"HTTP/"):
-        return "", ""
-    name, _, value = line.partition(b":")
-    pair = name.decode("latin-1").strip().lower(), value.strip().decode("utf-8", "surrogateescape")
-    if len(_READ) >= _READ_MOST:
-        _READ.clear()
-    if len(line) <= _READ_BYTES:
-        _READ[line] = pair
-    return pair
