@@ -7,18 +7,17 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
-from itertools import islice
 
 from crawler.events import Throttled
 from crawler.fetch.daily import Account, Daily, Turn
 from crawler.fetch.exchange import HostState
+from crawler.fetch.known import Known
 from crawler.fetch.memory import Room
+from crawler.fetch.pacing import OwnPace, Paces, Pacing
 from crawler.fetch.settings import HostLimits
 from crawler.model import Failure, Kind, Lane
 from crawler.rules.budget import Budget
-from crawler.rules.learning import Memory
-from crawler.rules.rate import Change, Pace
+from crawler.rules.rate import Change
 from crawler.rules.retry import DENIED_MAX
 from crawler.rules.settings import RetrySettings
 from crawler.rules.width import Width
@@ -27,15 +26,11 @@ from crawler.stop import Gate
 OnThrottle = Callable[[Throttled], None]
 """Told each time a limiter changes its mind."""
 
-_NAP_S = 5.0
-"""A waiter looks up at least this often: the rate may have been set anew."""
 _LATE_S = 0.02
 """A timer that fires this late is not held against the one who waited, or timers alone would eat up the budget."""
 _SMOOTH = 0.2
 _HOSTS_MAX = 2048
 """A host takes 5 KB."""
-_KNOWN_MAX = 10_000
-"""Hosts that refused something, and what their limiters told last: 0.5 KB each."""
 _HOSTS_SHOWN = 100
 
 
@@ -52,7 +47,7 @@ class Host:
     Only the head of the line waits for it, so a block or a new rate holds for everybody behind at once.
     """
 
-    def __init__(self, name: str, lane: Lane, limits: HostLimits, pace: Pace, daily: Account, gate: Gate) -> None:
+    def __init__(self, name: str, lane: Lane, limits: HostLimits, pace: Pacing, daily: Account, gate: Gate) -> None:
         self.name = name
         self.daily = daily
         self.lane: Lane = lane
@@ -114,6 +109,7 @@ class Host:
         """The host said something, or the connection failed: whoever waits for the outcome of a probe may go on."""
         if self._probe is not None and not self._probe.done():
             self._probe.set_result(None)
+            self.pace.probed()
 
     def leave(self, memory: Room, turn: Turn) -> None:
         """The exchange on the wire is over, well or not."""
@@ -141,7 +137,7 @@ class Host:
                 now = self._loop.time()
                 ready = self.pace.ready
                 if ready > now:
-                    await self._gate.sleep(min(ready - now, _NAP_S))
+                    await self.pace.wait(self._gate, ready - now, 1 + self._line.waiting)
                     continue
                 held = memory.take_nowait(wanted)
                 if held is None:
@@ -214,9 +210,10 @@ class Hosts:
         now: Callable[[], float] = utc,
         known: Mapping[str, Throttled] | None = None,
         daily: Daily | None = None,
+        paces: Paces | None = None,
     ) -> None:
-        """`known`: what the limiters told last in earlier runs, by host; `daily`: what was spent of budgets."""
-        self._known = OrderedDict(known or {})
+        """`known`: what the limiters told last in earlier runs, by host; `daily`: what was spent of budgets; `paces`:
+        who paces hosts, where it is not this process alone."""
         self._daily = daily or Daily()
         self._accounts: dict[str, Account] = {}
         self._lanes = dict(lanes)
@@ -225,6 +222,8 @@ class Hosts:
         self._on_throttle = on_throttle
         self._now = now
         self._hosts: OrderedDict[str, Host] = OrderedDict()
+        self._known = Known(known or {}, now, self._hosts)
+        self._paces = paces or self._own_pace
         self._most = _HOSTS_MAX
 
     def host(self, name: str, lane: Lane) -> Host:
@@ -232,16 +231,8 @@ class Hosts:
         host = self._hosts.get(name)
         if host is None:
             self._forget()
-            told = self._known.get(name)
             limits = self._lanes[lane]
-            pace = Pace(
-                limits.rate,
-                limits.burst,
-                self._loop_time(),
-                adaptive=limits.adaptive,
-                retry=self._retry,
-                memory=None if told is None else _memory(told, self._now()),
-            )
+            pace = self._paces(name, lane, limits)
             account = self._accounts.get(name)
             if account is None:
                 account = self._accounts[name] = Account(name, self._daily, self._now)
@@ -299,24 +290,8 @@ class Hosts:
             return
         if change.reason != "resumed":
             host.reason = "" if change.reason in ("recovered", "limit_gone") else change.reason
-        now, wall = self._loop_time(), self._now()
-        until = None if change.until is None else _iso(wall + change.until - now)
-        learnt = host.pace.memory(now)
-        again = _iso(wall + learnt.again_s) if learnt.again_s else None
-        told = self._known[host.name] = Throttled(
-            host.name,
-            change.rate,
-            until,
-            change.reason,
-            round(learnt.limit, 4),
-            round(learnt.room, 1),
-            learnt.met,
-            again,
-            round(learnt.block_s, 2),
-        )
-        self._known.move_to_end(host.name)
-        if len(self._known) > _KNOWN_MAX:
-            self._forget_known(wall)
+        now = self._loop_time()
+        told = self._known.tell(host.name, change, host.pace.memory(now), now)
         if self._on_throttle is not None:
             self._on_throttle(told)
 
@@ -330,36 +305,15 @@ class Hosts:
         for name in [name for name, account in self._accounts.items() if name not in self._hosts and account.idle]:
             self._accounts.pop(name).settle()
 
-    def _forget_known(self, wall: float) -> None:
-        """Let a tenth of them go, told longest ago: none with a block that is not over, nor one that is in use."""
-        spare = (n for n, told in self._known.items() if n not in self._hosts and not _seconds_left(told.until, wall))
-        for name in list(islice(spare, _KNOWN_MAX // 10)):
-            del self._known[name]
+    def _own_pace(self, name: str, lane: Lane, limits: HostLimits) -> Pacing:
+        return OwnPace(
+            limits.rate,
+            limits.burst,
+            self._loop_time(),
+            adaptive=limits.adaptive,
+            retry=self._retry,
+            memory=self._known.memory(name),
+        )
 
     def _loop_time(self) -> float:
         return asyncio.get_running_loop().time()
-
-
-def _iso(t: float) -> str:
-    return datetime.fromtimestamp(t, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _memory(told: Throttled, now: float) -> Memory:
-    """What a limiter told last, as its successor takes it; `now` in UTC seconds."""
-    return Memory(
-        max(0.0, told.rate),
-        max(0.0, told.limit),
-        max(1.0, told.room),
-        max(0, told.met),
-        _seconds_left(told.again, now),
-        max(0.0, told.block_s),
-        _seconds_left(told.until, now),
-        told.until is not None,
-    )
-
-
-def _seconds_left(t: str | None, now: float) -> float:
-    try:
-        return max(0.0, datetime.fromisoformat(t).timestamp() - now) if t else 0.0
-    except ValueError:
-        return 0.0

@@ -6,7 +6,7 @@ import itertools
 import pytest
 from fetch_kit import FREE, Seen, Server, Want, door, named, real, reply
 
-from crawler.fetch import hosts as hosts_module
+from crawler.fetch import pacing as pacing_module
 from crawler.fetch.exchange import Had
 from crawler.fetch.settings import HostLimits
 from crawler.model import Failure, Kind
@@ -178,7 +178,7 @@ async def test_timeouts_slow_an_adaptive_host_and_no_other() -> None:
 @real
 async def test_a_reload_holds_at_once_also_for_those_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """A waiter at one request in a thousand seconds goes soon after the rate is raised."""
-    monkeypatch.setattr(hosts_module, "_NAP_S", 0.05)
+    monkeypatch.setattr(pacing_module, "NAP_S", 0.05)
     limits = HostLimits(rate=0.001, burst=1, connections=1)
     async with Server(script(reply())) as server, door({"resolve": named(a=server)}, limits=limits) as there:
         waiting = asyncio.create_task(there.get(Want(URL)))

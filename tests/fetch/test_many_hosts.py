@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from crawler.events import Throttled
 from crawler.fetch import hosts as hosts_module
+from crawler.fetch import known as known_module
 from crawler.fetch import robots as robots_module
 from crawler.fetch.exchange import Had
 from crawler.fetch.hosts import Hosts
@@ -99,7 +100,7 @@ def test_what_is_kept_of_hosts_is_bounded_and_blocks_are_not_forgotten(count: in
 
 def test_what_limiters_told_is_bounded_but_for_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of very many hosts that refused something, the last are remembered, and all whose block is not over."""
-    monkeypatch.setattr(hosts_module, "_KNOWN_MAX", 100)
+    monkeypatch.setattr(known_module, "_KNOWN_MAX", 100)
     monkeypatch.setattr(hosts_module, "_HOSTS_MAX", 10)
     old = {f"old{n}.test": Throttled(f"old{n}.test", 1.0, None, "rate_limited 429") for n in range(95)}
     block = {"blocked.test": Throttled("blocked.test", 1.0, "2999-01-01T00:00:00.000Z", "rate_limited 429")}
