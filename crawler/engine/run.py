@@ -33,7 +33,7 @@ from crawler.rules.settings import RetrySettings
 from crawler.sinks.settings import OutputSettings
 from crawler.sinks.sink import Place
 from crawler.sites.site import Site
-from crawler.sources.source import Census, Item, Listing
+from crawler.sources.source import Census, Item, Source
 from crawler.stop import DaySpent, Gate, Stop, StorageFailed
 
 LOG_FORMAT = 1
@@ -73,7 +73,7 @@ class Run:
         self,
         rooms: Rooms,
         site: Site,
-        source: Callable[[Path], Awaitable[Listing]],
+        source: Callable[[Path], Awaitable[Source]],
         describe_url: Callable[[Item], Description | None],
         counted: Callable[[Census, int], None],
         where: tuple[Place, Disk],
@@ -196,7 +196,7 @@ class Run:
         log.note(Opened(log.id, LOG_FORMAT, __version__, origin, self._rooms.digest))
         await log.commit()
 
-    async def _crawl_all(self, source: Listing, again: Again, attendants: Sequence[Attendant]) -> tuple[int, str, str]:
+    async def _crawl_all(self, source: Source, again: Again, attendants: Sequence[Attendant]) -> tuple[int, str, str]:
         done = asyncio.Event()
         books, log = self._books, again.log
         sink = self._place.sink(self._threads)

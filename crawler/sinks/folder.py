@@ -16,10 +16,11 @@ import hashlib
 import os
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
+from copy import copy
 from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import aiofiles
 import orjson
@@ -59,6 +60,13 @@ class Parts:
         """Notes of parts that an earlier attempt left: asked instead of the disk, once for each image."""
         self.broken = ""
         self._beside = f"{self.parts}/"
+
+    def apart(self, parts: Path) -> Self:
+        """The same place, with its parts under `parts` (made): one of many writers that may be at the same image."""
+        other = copy(self)
+        other.parts, other.left, other._beside = parts, set(), f"{parts}/"
+        other.disk.make_folder(parts)
+        return other
 
     def path_of(self, id: WorkId, page: Page) -> str:
         """Where the part for one image lies."""

@@ -65,11 +65,9 @@ class Census:
 
 
 class Listing(Protocol):
-    """What a run reads its works from: first `count`, then `items`, as often as wanted. See Source."""
+    """Something to read works from: each once, as often as wanted. See Source."""
 
-    async def count(self) -> Census: ...
     def items(self) -> Iterator[Item]: ...
-    def wants(self, id: WorkId, page: Page) -> bool: ...
 
 
 @dataclass(slots=True)
