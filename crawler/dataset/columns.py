@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from crawler.dataset.index import Item
+from crawler.dataset.lines import Item
 from crawler.model import Page, WorkId
 
 Type = Literal["id", "page", "int", "text", "word", "time", "words"]
@@ -76,6 +76,8 @@ _OF_WORK = tuple(
     if column.name not in ("created", "uploaded", "tags", "tags_en")
 )
 
+_LOGGED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
+"""How the log writes times, and so does an export."""
 _UNTOLD: Mapping[str, None] = dict.fromkeys(column.name for column in COLUMNS[COLUMNS.index(_FIRST_TOLD) :])
 
 
@@ -93,6 +95,17 @@ class Row:
     def ext(self) -> str:
         """The extension of the original, without a dot."""
         return str(self.values["path"]).rpartition(".")[2]
+
+
+class Facts(NamedTuple):
+    """What a card counts; None: the site told nothing of the work."""
+
+    id: WorkId
+    bytes: int
+    mime: str
+    rating: int | None
+    kind: str | None
+    year: str | None
 
 
 def row_of(item: Item, splits: Sequence[tuple[str, float]]) -> Row:
@@ -124,6 +137,13 @@ def row_of(item: Item, splits: Sequence[tuple[str, float]]) -> Row:
     return Row(stored.id, stored.page, key, split, values)
 
 
+def facts_of(row: Row) -> Facts:
+    """What a card counts of a row."""
+    values = row.values
+    year = values["created"][:4] if values["created"] else None
+    return Facts(row.id, values["bytes"], values["mime"], values["x_restrict"], values["kind"], year)
+
+
 def key_of(id: WorkId, page: Page) -> str:
     """The name of an image in a data set: letters, digits, `_` and `-` only, different for different images.
 
@@ -144,6 +164,8 @@ def group_of(id: WorkId, user_id: int) -> str:
 
 def split_of(group: str, splits: Sequence[tuple[str, float]]) -> str:
     """The part a group belongs to: a function of its name, so that it never moves when the data set grows."""
+    if len(splits) == 1:
+        return splits[0][0]
     place = int.from_bytes(hashlib.sha256(group.encode()).digest()[:7]) / (1 << 56)
     below = 0.0
     for name, share in splits:
@@ -159,5 +181,7 @@ def utc(text: str) -> str | None:
         when = datetime.fromisoformat(text)
     except ValueError:
         return None
+    if when.microsecond and _LOGGED.fullmatch(text):
+        return text  # nothing is left to do
     when = (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone(UTC)
     return when.isoformat(timespec="milliseconds" if when.microsecond else "seconds").replace("+00:00", "Z")

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import io
-import multiprocessing
-import os
 import resource
-import signal
-import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from crawler.dataset.workers import follow_parent
 
 Format = Literal["webp", "jpeg", "png"]
 FORMATS: tuple[Format, ...] = ("webp", "jpeg", "png")
@@ -135,18 +133,8 @@ def _options(recipe: Recipe) -> dict[str, Any]:
 
 
 def prepare_worker() -> None:
-    """Bounds for a worker; it ends with its parent, and leaves interrupts to it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    """Bounds for a worker that decodes pictures; it ends with its parent, and leaves interrupts to it."""
+    follow_parent()
     with suppress(ValueError, OSError):  # macOS refuses; a bound that is lower already stands
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        # Killed, the parent closes no pipe that its other children do not hold too.
-        threading.Thread(target=_follow, args=(parent,), daemon=True).start()
-
-
-def _follow(parent: Any) -> None:
-    parent.join()
-    os._exit(1)

@@ -8,40 +8,39 @@ are read back from the log when their turn comes, and prove themselves once more
 from __future__ import annotations
 
 import hashlib
-import os
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from crawler.dataset.lines import Item, Lines, Ref
 from crawler.events import Described, Failed, Gone, Line, Opened, Stored
-from crawler.log.codec import decode
-from crawler.log.reader import scan, voided
+from crawler.log import snapshot
+from crawler.log.codec import Glimpse, skim
+from crawler.log.files import no_collection
+from crawler.log.reader import Scan, replay, voided
 from crawler.model import Page, Work, WorkId
 from crawler.rules.replay import GONE_STRENGTH, State
-from crawler.sites.pixiv import work_of
-from crawler.stop import Stop
+from crawler.rules.unfinished import Moment
 
 BATCH = 5_000
-LINE_BYTES = 8192
-"""What is read of the log at once; most lines are shorter."""
+_LARGEST = 1 << 62
 _FAILED = 100
 """Strength of what failed for good; what is gone is stronger, that is, less."""
 # No types: numbers sort before text, and among themselves as they should.
 _SCHEMA = """
 PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -16000; PRAGMA locking_mode = EXCLUSIVE;
-CREATE TABLE stored (id, page, t, log, seq, at, PRIMARY KEY (id, page)) WITHOUT ROWID;
-CREATE TABLE described (id PRIMARY KEY, t, log, seq, at, others) WITHOUT ROWID;
+CREATE TABLE stored (id, page, t, log, seq, at, bytes, PRIMARY KEY (id, page)) WITHOUT ROWID;
+CREATE TABLE described (id PRIMARY KEY, t, log, seq, at) WITHOUT ROWID;
 CREATE TABLE absent (id PRIMARY KEY, strength, reason) WITHOUT ROWID;
 """
 _LATEST = (
     " ON CONFLICT DO UPDATE SET t = excluded.t, log = excluded.log, seq = excluded.seq, at = excluded.at "
     "WHERE (excluded.t, excluded.log, excluded.seq) > (t, log, seq)"
 )
-_ADD_STORED = "INSERT INTO stored VALUES (?, ?, ?, ?, ?, ?)" + _LATEST  # noqa: S608 - constants
-_ADD_DESCRIBED = "INSERT INTO described VALUES (?, ?, ?, ?, ?, ?)" + _LATEST.replace(  # noqa: S608 - constants
-    " WHERE", ", others = excluded.others WHERE"
+_ADD_STORED = "INSERT INTO stored VALUES (?, ?, ?, ?, ?, ?, ?)" + _LATEST.replace(  # noqa: S608 - constants
+    " WHERE", ", bytes = excluded.bytes WHERE"
 )
+_ADD_DESCRIBED = "INSERT INTO described VALUES (?, ?, ?, ?, ?)" + _LATEST  # noqa: S608 - constants
 _ADD_ABSENT = (
     "INSERT INTO absent VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET strength = excluded.strength, "
     "reason = excluded.reason WHERE (excluded.strength, excluded.reason) < (strength, reason)"
@@ -54,25 +53,6 @@ _IMAGES = (
 _ORDER = " ORDER BY s.id, s.page"
 
 
-class LogChanged(Stop):
-    """A line is no longer where it was a moment ago: somebody rewrote the log."""
-
-    code, reason = 7, "log_changed"
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """An image that stands stored: its line, the time of the line, and what the site said of the work (None: nothing).
-
-    `images` is how many images the work has, as described; 1 for a work without a description.
-    """
-
-    stored: Stored
-    stored_at: str
-    work: Work | None
-    images: int
-
-
 class Index:
     """The standing `stored` lines of a log in the order (id, page), the latest of each image. Closes with `with`.
 
@@ -82,48 +62,70 @@ class Index:
 
     def __init__(self, log: Path, scratch: Path) -> None:
         scratch.unlink(missing_ok=True)
-        self._log = log.open("rb", buffering=0)
+        self._lines = Lines(log)
         self._base = sqlite3.connect(scratch, isolation_level=None)
         self._base.executescript(_SCHEMA)
         scratch.unlink()  # it lives on while it is open, and no kill leaves it behind
-        self._fill(log)
-        self._seen: tuple[WorkId, Work | None, int] | None = None
+        with no_collection():
+            self._fill(log)
 
     def __enter__(self) -> Index:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._base.close()
-        self._log.close()
+        self._lines.__exit__()
 
     def _fill(self, log: Path) -> None:
+        """One pass over the log. What its snapshot stands for, the state takes from there."""
         undone = voided(log)
-        self.state = State(undone)
-        opened: dict[tuple[str, str, int], Opened] = {}
-        self._base.execute("BEGIN")
+        kept = snapshot.load(log)
+        self.state, known = (State(undone), 0) if kept is None else kept[:2]
+        opened: dict[Moment, Opened] = {}
         stored: list[tuple[object, ...]] = []
-        for at, line in scan(log):
-            event = line.event
-            self.state.apply(line)
-            if (line.log, line.seq) in undone:
+        described: list[tuple[object, ...]] = []
+        self._base.execute("BEGIN")
+        for at, line in Scan[Glimpse | Line](log, 0, skim):
+            if at >= known:
+                _take(self.state, line)
+            if undone and (line.log, line.seq) in undone:
                 continue
-            if isinstance(event, Stored):
-                stored.append((event.id, event.page, line.t, line.log, line.seq, at))
+            if isinstance(line, Line):
+                self._note(line, at, opened)
+            elif line.images is None:
+                size = line.bytes if 0 <= line.bytes < _LARGEST else 0
+                stored.append((line.id, line.page, line.t, line.log, line.seq, at, size))
                 if len(stored) >= BATCH:
                     self._base.executemany(_ADD_STORED, stored)
                     stored.clear()
-            elif isinstance(event, Described):
-                self._base.execute(_ADD_DESCRIBED, (event.id, line.t, line.log, line.seq, at, _others(event)))
-            elif isinstance(event, Gone):
-                self._base.execute(_ADD_ABSENT, (event.id, _strength(event.reason), event.reason))
-            elif isinstance(event, Failed):
-                strength = _FAILED + 1 - event.permanent
-                self._base.execute(_ADD_ABSENT, (event.id, strength, event.reason))
-            elif isinstance(event, Opened):
-                opened[line.t, line.log, line.seq] = event
-        self.runs = [opened[moment] for moment in sorted(opened)]
+            else:
+                described.append((line.id, line.t, line.log, line.seq, at))
+                if len(described) >= BATCH:
+                    self._base.executemany(_ADD_DESCRIBED, described)
+                    described.clear()
         self._base.executemany(_ADD_STORED, stored)
+        self._base.executemany(_ADD_DESCRIBED, described)
         self._base.execute("COMMIT")
+        self.runs = [opened[moment] for moment in sorted(opened)]
+        if self.state.stale:  # something was taken back that the snapshot no longer tells apart
+            self.state = replay(log)
+
+    def _note(self, line: Line, at: int, opened: dict[Moment, Opened]) -> None:
+        """Keep what is not of the usual two kinds, or was not written the usual way."""
+        match event := line.event:
+            case Stored():
+                size = event.bytes if 0 <= event.bytes < _LARGEST else 0
+                self._base.execute(_ADD_STORED, (event.id, event.page, line.t, line.log, line.seq, at, size))
+            case Described():
+                self._base.execute(_ADD_DESCRIBED, (event.id, line.t, line.log, line.seq, at))
+            case Gone():
+                self._base.execute(_ADD_ABSENT, (event.id, _strength(event.reason), event.reason))
+            case Failed():
+                self._base.execute(_ADD_ABSENT, (event.id, _FAILED + 1 - event.permanent, event.reason))
+            case Opened():
+                opened[line.t, line.log, line.seq] = event
+            case _:
+                pass
 
     def digest(self) -> str:
         """SHA-256 over the names of the lines that an export is made of: the same lines, the same digest."""
@@ -137,6 +139,11 @@ class Index:
         """Works and images that have something stored."""
         works, images = self._base.execute(f"SELECT COUNT(DISTINCT s.id), COUNT(*) {_IMAGES}").fetchone()
         return works, images
+
+    def sizes(self) -> tuple[int, int]:
+        """Images, and their bytes altogether, about: purged ones are among them."""
+        images, size = self._base.execute("SELECT COUNT(*), TOTAL(bytes) FROM stored").fetchone()
+        return images, int(size)
 
     def works(self) -> list[WorkId]:
         """The ids of works that have something stored, in order."""
@@ -156,23 +163,29 @@ class Index:
 
     def items(self) -> Iterator[Item]:
         """Every image, in order: by id, then by page, a ugoira's zip last."""
-        for stored_at, described_at in self._base.execute(f"SELECT s.at, d.at {_IMAGES}{_ORDER}"):
-            yield self._item(stored_at, described_at)
+        for ref in self.refs():
+            yield self._lines.item(ref.stored_at, ref.described_at)
+
+    def refs(self) -> Iterator[Ref]:
+        """Where the lines of every image are, in the same order."""
+        rows = self._base.execute(f"SELECT s.bytes, s.at, d.at {_IMAGES}{_ORDER}")
+        while some := rows.fetchmany(BATCH):
+            yield from map(Ref._make, some)
 
     def of(self, id: WorkId) -> list[Item]:
         """The images of one work, in order."""
         rows = self._base.execute(f"SELECT s.at, d.at {_IMAGES} AND s.id = ?{_ORDER}", (id,)).fetchall()
-        return [self._item(*row) for row in rows]
+        return [self._lines.item(*row) for row in rows]
 
     def one(self, id: WorkId, page: Page) -> Item | None:
         """One image, if it stands stored."""
         row = self._base.execute(f"SELECT s.at, d.at {_IMAGES} AND s.id = ? AND s.page = ?", (id, page)).fetchone()
-        return None if row is None else self._item(*row)
+        return None if row is None else self._lines.item(*row)
 
     def work(self, id: WorkId) -> Work | None:
         """What the site said of a work, with or without images stored."""
         row = self._base.execute("SELECT at FROM described WHERE id = ?", (id,)).fetchone()
-        return None if row is None else self._describe(id, row[0])[0]
+        return None if row is None else self._lines.work(id, row[0])[0]
 
     def absence(self, id: WorkId) -> str:
         """Why nothing is stored of a work: a reason of the log, or `pending`."""
@@ -189,47 +202,22 @@ class Index:
 
     def others(self) -> int:
         """Pages that works have and that were not asked for, as a manifest did not name them."""
-        found: int | None = self._base.execute("SELECT SUM(others) FROM described").fetchone()[0]
-        return found or 0
-
-    def _item(self, stored_at: int, described_at: int | None) -> Item:
-        line = self._read(stored_at)
-        stored = line.event
-        if not isinstance(stored, Stored):
-            raise LogChanged(f"{self._log.name}: changed while it was read; nothing is lost, run the export again")
-        work, images = (None, 1) if described_at is None else self._describe(stored.id, described_at)
-        return Item(stored, line.t, work, images)
-
-    def _describe(self, id: WorkId, at: int) -> tuple[Work | None, int]:
-        if self._seen is None or self._seen[0] != id:
-            event = self._read(at).event
-            work, images = None, 1
-            if isinstance(event, Described):
-                images = len(event.images)
-                try:
-                    work = work_of(event.work)
-                except ValueError:  # a description this version cannot type: the image is exported without it
-                    work = None
-            self._seen = (id, work, images)
-        return self._seen[1], self._seen[2]
-
-    def _read(self, at: int) -> Line:
-        raw, ends = b"", -1
-        while ends < 0:
-            block = os.pread(self._log.fileno(), LINE_BYTES, at + len(raw))
-            ends = block.find(b"\n")
-            raw += block if ends < 0 else block[:ends]
-            if not block:
-                break
-        line = decode(raw)
-        if line is None:
-            raise LogChanged(f"{self._log.name}: changed while it was read; nothing is lost, run the export again")
-        return line
+        others = 0
+        for (at,) in self._base.execute("SELECT at FROM described"):
+            event = self._lines.line(at).event
+            pages = event.work.get("pageCount") if isinstance(event, Described) else None
+            if isinstance(event, Described) and isinstance(pages, int):
+                others += max(0, pages - len(event.images))
+        return others
 
 
-def _others(event: Described) -> int:
-    pages = event.work.get("pageCount")
-    return max(0, pages - len(event.images)) if isinstance(pages, int) else 0
+def _take(state: State, line: Glimpse | Line) -> None:
+    if isinstance(line, Line):
+        state.apply(line)
+    elif line.images is None:
+        state.stored((line.t, line.log, line.seq), line.id, line.page, line.bytes, line.quality)
+    else:
+        state.described((line.t, line.log, line.seq), line.id, line.images)
 
 
 def _strength(reason: str) -> int:

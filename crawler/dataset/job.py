@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from crawler.dataset.bodies import Bodies, Body, Need, Wanted
-from crawler.dataset.columns import Row, row_of
+from crawler.dataset.columns import Facts, Row, facts_of, row_of
 from crawler.dataset.derive import Recipe
 from crawler.dataset.index import Index
 from crawler.dataset.manifest import Manifest
@@ -66,17 +66,16 @@ class Contents:
     years: Counter[Any] = field(default_factory=Counter[Any])
     last: WorkId | None = None
 
-    def add(self, row: Row) -> None:
+    def add(self, facts: Facts) -> None:
         """One more; the images of a work come one after the other."""
-        values = row.values
         self.images += 1
-        self.bytes += values["bytes"]
-        self.mimes[values["mime"]] += 1
-        if row.id != self.last:
-            self.last = row.id
-            self.ratings[values["x_restrict"]] += 1
-            self.kinds[values["kind"]] += 1
-            self.years[values["created"][:4] if values["created"] else None] += 1
+        self.bytes += facts.bytes
+        self.mimes[facts.mime] += 1
+        if facts.id != self.last:
+            self.last = facts.id
+            self.ratings[facts.rating] += 1
+            self.kinds[facts.kind] += 1
+            self.years[facts.year] += 1
 
 
 @dataclass(slots=True)
@@ -104,7 +103,7 @@ class Job:
         for item in self.index.items():
             row = row_of(item, self.options.splits)
             if self.where(row.values):
-                self.contents.add(row)
+                self.contents.add(facts_of(row))
                 yield row
             else:
                 self.left["where"] += 1

@@ -48,6 +48,11 @@ class Series:
         last = finished[-1]["last"] if finished else None
         self._done = None if last is None else order((last[0], last[1]))
 
+    @property
+    def done(self) -> tuple[bool, Any, bool, Any] | None:
+        """Up to where finished shards hold the split, as `order` has it."""
+        return self._done
+
     def finished(self, place: Place) -> bool:
         """Whether a finished shard holds this sample, or has left it out."""
         return self._done is not None and order(place) <= self._done

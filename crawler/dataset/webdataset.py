@@ -40,3 +40,36 @@ class TarShard:
     def end(self) -> None:
         """Write the end of the archive."""
         self._file.write(tar.END)
+
+
+class PackedShard:
+    """A tar of samples that were packed: slices of memory that is used again after `flush`."""
+
+    def __init__(self, file: ShardFile) -> None:
+        self._file = file
+        self._room = memoryview(b"")
+        self._start = self._end = 0
+
+    def size_with(self, sample: tuple[memoryview, int, int]) -> int:
+        """Bytes of the whole tar, with this sample in it."""
+        return self._file.size + self._end - self._start + sample[2] - sample[1] + len(tar.END)
+
+    def add(self, sample: tuple[memoryview, int, int]) -> None:
+        """Append a sample: what lies side by side is written in one piece."""
+        room, start, end = sample
+        if room is self._room and start == self._end:
+            self._end = end
+            return
+        self.flush()
+        self._room, self._start, self._end = sample
+
+    def flush(self) -> None:
+        """Write what is still in the room only."""
+        if self._end > self._start:
+            self._file.write(self._room[self._start : self._end])
+        self._room, self._start, self._end = memoryview(b""), 0, 0
+
+    def end(self) -> None:
+        """Write the end of the archive."""
+        self.flush()
+        self._file.write(tar.END)

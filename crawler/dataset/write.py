@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from crawler.dataset.bodies import Body, Left, Need
 from crawler.dataset.columns import COLUMNS, DERIVED, Row
 from crawler.dataset.folders import Folder
 from crawler.dataset.job import Job, Options, told, wanted
+from crawler.dataset.manifest import ShardFile
+from crawler.dataset.packing import Packed, Packs, Plan, processes
 from crawler.dataset.parquet import ParquetShard, Table
 from crawler.dataset.shards import Series, series
-from crawler.dataset.webdataset import Member, TarShard, sample
+from crawler.dataset.webdataset import Member, PackedShard, TarShard, sample
+from crawler.log.files import LOG
+from crawler.store.mirror import images_of
 
 
 def webdataset(job: Job) -> None:
     """Tars of the images' bytes and their columns."""
     options = job.options
+    if options.resize is None and not images_of(job.directory):
+        _packed(job)
+        return
     parts = series(job.manifest, options.splits, "tar", options.shard_bytes, TarShard)
 
     def members(row: Row, body: Body) -> list[Member]:
@@ -81,6 +89,47 @@ def imagefolder(job: Job) -> None:
     finally:
         for part in parts.values():
             part.drop()
+
+
+def _packed(job: Job) -> None:
+    """The same, of files on this machine as they are: made in processes, written here."""
+    options, opened = job.options, dict[str, PackedShard]()
+
+    def make(split: str, file: ShardFile) -> PackedShard:
+        opened[split] = PackedShard(file)
+        return opened[split]
+
+    parts = {
+        name: Series(job.manifest, name, "tar", options.shard_bytes, partial(make, name)) for name, _ in options.splits
+    }
+    done = {name: part.done for name, part in parts.items() if part.done is not None}
+    plan = Plan(job.directory, job.directory / LOG, options.splits, options.where, done)
+    packs = job.stack.enter_context(Packs(plan, processes(*job.index.sizes(), options.jobs)))
+    try:
+        for some, room in packs.load(job.index.refs()):
+            for one in some:
+                _place(job, parts[one.split], one, room)
+            for shard in opened.values():
+                shard.flush()
+        for part in parts.values():
+            job.left += part.end()
+    finally:
+        for part in parts.values():
+            part.drop()
+
+
+def _place(job: Job, part: Series, one: Packed, room: memoryview) -> None:
+    if one.facts is None:
+        job.left[one.why] += 1
+        return
+    job.contents.add(one.facts)
+    if one.why == "finished":
+        return
+    if one.why:
+        part.leave(one.place, one.why)
+    else:
+        part.add(one.place, (room, one.start, one.end))
+    job.tell(one.facts.bytes)
 
 
 def _into_shards(job: Job, parts: Mapping[str, Series], need: Need, made: Callable[[Row, Body], Any]) -> None:
