@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -16,7 +17,7 @@ class BadSession(Exception):
 
 
 def read(path: str) -> str:
-    """The session in a file of mode 0600. Raises BadSession."""
+    """The session in a file of mode 0600 that is our own, and no link. Raises BadSession."""
     return checked(_content(path))
 
 
@@ -37,10 +38,12 @@ def checked(text: str) -> str:
 
 def _content(path: str) -> str:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
         raise BadSession("no such file") from None
     except (OSError, ValueError) as error:
+        if getattr(error, "errno", None) == errno.ELOOP:
+            raise BadSession("a link, which may be turned to another file: name the file itself") from None
         raise BadSession(f"cannot be read: {getattr(error, 'strerror', None) or 'bad path'}") from None
     try:
         # The file that was opened is judged, not what its path may name a moment later.
@@ -50,6 +53,8 @@ def _content(path: str) -> str:
         mode = stat.S_IMODE(status.st_mode)
         if mode & 0o077:
             raise BadSession(f"the file has mode {mode:04o}, so others can read it: `chmod 600` it")
+        if status.st_uid != os.geteuid():
+            raise BadSession(f"the file is owned by user {status.st_uid}, who can read and change it: `chown` it")
         raw = os.read(descriptor, _MOST_BYTES + 1)
     finally:
         os.close(descriptor)

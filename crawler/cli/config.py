@@ -9,15 +9,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from crawler.cli.flags import add_setting_flags, flag_values
 from crawler.cli.keys import SESSION, keys
 from crawler.cli.loading import Loaded, Origin, load
 from crawler.cli.toml import write
+from crawler.fetch.settings import HIDDEN, without_password
 from crawler.settings import Settings
-
-HIDDEN = "***"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,16 +73,9 @@ def _rows(loaded: Loaded) -> Iterator[tuple[str, Any, Origin]]:
             for entry, text in value.items():
                 yield f"{name}.{entry}", text, loaded.origin[f"{name}.{entry}"]
         else:
-            yield name, _without_password(value) if name == "network.proxy" else value, loaded.origin[name]
+            yield name, without_password(value) if name == "network.proxy" else value, loaded.origin[name]
         if name == "site.session_file":
             yield SESSION, HIDDEN if loaded.session else '""', loaded.session_origin
-
-
-def _without_password(proxy: str) -> str:
-    parts = urlsplit(proxy)
-    if "@" not in parts.netloc:
-        return proxy
-    return urlunsplit(parts._replace(netloc=f"{HIDDEN}@{parts.netloc.rpartition('@')[2]}"))
 
 
 def _dotted(key: str) -> str:

@@ -110,6 +110,7 @@ class Bench:
         raw = self.loaded.settings.model_dump()
         kind = "urls" if self.loaded.settings.site.name == "urls" else "ids"
         raw["source"] = {"kind": kind, "path": str(folder / "list.txt")}
+        raw["network"]["proxy"] = self.loaded.settings.network.proxy  # a dump is without its password
         raw["output"] |= {"dir": str(folder / "out")}
         raw["limits"] |= {"works": works}
         for lane in ("api", "images"):

@@ -5,11 +5,21 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_serializer, field_validator
 
 from crawler.model import Section
 from crawler.rules.addresses import endpoint, networks
 from crawler.rules.budget import Budget
+
+HIDDEN = "***"
+"""Stands where a secret was."""
+
+
+def without_password(proxy: str) -> str:
+    """The address of a proxy, to be shown or written down: without what its user is called and knows."""
+    before, at, host = proxy.rpartition("@")
+    scheme, bar, _ = before.partition("://")
+    return f"{scheme if bar else ''}{bar}{HIDDEN}@{host}" if at else proxy
 
 
 class HostLimits(Section):
@@ -43,7 +53,9 @@ class NetworkSettings(Section):
     min_kb_s: float = Field(default=1, ge=0, description="slower than this over 30 s is a stall")
     max_body_mb: float = Field(default=256, gt=0, description="largest body taken")
     max_redirects: int = Field(default=5, ge=0, le=20, description="redirects followed for one request")
-    proxy: str = Field(default="", description="http://host:port; empty = none (environment variables are not read)")
+    proxy: str = Field(
+        default="", repr=False, description="http://host:port; empty = none (environment variables are not read)"
+    )
     transport: Literal["auto", "aiohttp"] = Field(
         default="auto", description="auto: libcurl where it can, at a third of the CPU | aiohttp for everything"
     )
@@ -54,6 +66,10 @@ class NetworkSettings(Section):
         default_factory=dict, description='"host" = "ip:port": connect there, TLS name and Host unchanged'
     )
     allow_private: tuple[str, ...] = Field(default=(), description="private networks that may be reached, as CIDR")
+
+    @field_serializer("proxy")
+    def _told(self, value: str) -> str:
+        return without_password(value)
 
     @field_validator("resolve")
     @classmethod

@@ -8,6 +8,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 MAX_ID = 2**53 - 1
 """Ids stay exact in every JSON reader up to here; the site's own are far below (pixiv.md 6)."""
+_USER = re.compile(r"//[^/?#\s]*@")
+"""What a URL says of a user: a password is not repeated."""
 SHOWN = 80
 """How much of a malformed line is shown to people, in characters."""
 
@@ -23,7 +25,8 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
-        return ": ".join(part for part in (escaped(place), shown(self.text), self.why) if part)
+        text = _USER.sub("//***@", self.text)
+        return ": ".join(part for part in (escaped(place), shown(text), self.why) if part)
 
 
 def escaped(text: str) -> str:
