@@ -16,6 +16,8 @@ _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
 """A JPEG marker that means something wherever it stands: FF 00 is data, FF D0..D7 restart a scan, FF FF fills."""
 _SOI, _EOI, _SOS, _DNL, _TEM = 0xD8, 0xD9, 0xDA, 0xDC, 0x01
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_PASSED = frozenset(range(0xC0, 0xFF)) - _SOF - {_SOI, _EOI, _SOS, _DNL}
+"""Segments of which nothing matters but their length."""
 _SEGMENT = 9
 """Bytes of a segment, marker included, that are ever looked at."""
 
@@ -23,6 +25,7 @@ _HEAD = struct.Struct(">I4s").unpack_from
 _BETWEEN = struct.Struct(">II4s").unpack_from
 """A chunk's checksum, and the head of the next."""
 _SIZE = struct.Struct(">II").unpack_from
+_IDAT = crc32(b"IDAT")
 _FIRST = 8 + 25 + 8
 """Signature, header chunk, and the head of the chunk after it."""
 
@@ -71,6 +74,9 @@ class Jpeg:
                 self._left = 0
                 return
             start = found.start()
+            if data[start + 1] in _PASSED and start + 4 <= end and (size := data[start + 2] << 8 | data[start + 3]) > 1:
+                at = start + 2 + size
+                continue
             size = self._segment(data, start)
             if not size:
                 self._held, self._left = data[start:], 0
@@ -82,26 +88,30 @@ class Jpeg:
         """Take in the segment whose marker stands there: its size, marker included; 0 when too little of it came."""
         code = data[at + 1]
         if code < 0xC0 or code in (_SOI, _EOI):
-            if code == _TEM:
-                return 2
-            self._verdict = self._end(code)
+            if code != _TEM:
+                self._verdict = self._end(code)
             return 2
         if at + 4 > len(data):
             return 0
         size = data[at + 2] << 8 | data[at + 3]
-        if size < 2 or (size < 8 and code in _SOF) or (size < 4 and code == _DNL):
-            self._verdict = broken(f"jpeg: segment {code:#x} of {size} bytes")
+        if code == _SOS:
+            self._scans += 1
+            if size < 2:
+                self._verdict = _undersized(code, size)
         elif code in _SOF:
-            if at + _SEGMENT > len(data):
+            if size < 8:
+                self._verdict = _undersized(code, size)
+            elif at + _SEGMENT > len(data):
                 return 0
-            self._framed = True
-            self._height, self._width = data[at + 5] << 8 | data[at + 6], data[at + 7] << 8 | data[at + 8]
+            else:
+                self._framed = True
+                self._height, self._width = data[at + 5] << 8 | data[at + 6], data[at + 7] << 8 | data[at + 8]
+        elif size < 2 or (size < 4 and code == _DNL):
+            self._verdict = _undersized(code, size)
         elif code == _DNL:  # the height, where the frame did not know it yet
             if at + 6 > len(data):
                 return 0
             self._height = self._height or data[at + 4] << 8 | data[at + 5]
-        elif code == _SOS:
-            self._scans += 1
         return 2 + size
 
     def _end(self, code: int) -> Verdict:
@@ -114,6 +124,10 @@ class Jpeg:
     def finish(self) -> Verdict:
         """What it is."""
         return self._verdict or Failure(Kind.TRUNCATED, f"the jpeg goes on after the {self._size} bytes that came")
+
+
+def _undersized(code: int, size: int) -> Verdict:
+    return broken(f"jpeg: segment {code:#x} of {size} bytes")
 
 
 class Png:
@@ -144,19 +158,39 @@ class Png:
             self._between(held, 0)
         view = memoryview(data)
         while self._verdict is None:
-            if self._left:
-                stop = at + self._left
-                self._crc = crc32(view[at:stop], self._crc)
-                if stop > end:
-                    self._left = stop - end
+            left = self._left
+            if left:
+                at, left = self._data_of(data, view, at)
+                if left:
+                    self._left = left
                     return
-                self._left, at = 0, stop
+                self._left = 0
             need = self._need
             if at + need > end:
                 self._held = data[at:]
                 return
             self._between(data, at)
             at += need
+
+    def _data_of(self, data: bytes, view: memoryview, at: int) -> tuple[int, int]:
+        """Take in the data of a chunk, and of those that follow while they only go on with the image: where it ends,
+        and what has not come of it. An image has forty such chunks for one of any other kind."""
+        left, crc, end = self._left, self._crc, len(data)
+        goes_on = self._kind == b"IDAT"
+        while True:
+            stop = at + left
+            crc = crc32(view[at:stop], crc)
+            if stop > end:
+                self._crc = crc
+                return end, stop - end
+            if not goes_on or stop + 12 > end:
+                break
+            said, size, kind = _BETWEEN(data, stop)
+            if kind != b"IDAT" or said != crc or not 0 < size < 2**31:
+                break
+            at, left, crc = stop + 12, size, _IDAT
+        self._crc = crc
+        return stop, 0
 
     def _between(self, data: bytes, at: int) -> None:
         """From the data of one chunk to the data of the next."""
