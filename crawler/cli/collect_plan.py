@@ -128,12 +128,17 @@ def _assumed(left: Left, kind: str, empty_wait_s: float) -> Iterator[str]:
     if left.mean is not None and left.unknown:
         yield f"          {left.mean:.3g} pages a list, as in the lists read so far"
     elif left.unknown:
-        yield f"          one page a list of unknown size; each further {each:.4g} works are one more, {_hour(each)}"
+        yield f"          one page a list of unknown size; a full page holds {_about(each)}, {_hour(each)}"
         if kind == "tags":
             yield f"          likely: {PAGES_A_TAG:g} pages a tag, as the 268,118 works of the 1,199 tags of 2017 fill"
         yield "          a list says its size on its first page: run for a while, and plan again"
     yield f"          a list that is empty costs one more, {duration(empty_wait_s)} later; others go on meanwhile"
 
 
+def _about(each: float) -> str:
+    """`48 works`, or `about 59 works` where ads take the place of some."""
+    return f"{'' if each == round(each) else 'about '}{plural(round(each), 'work')}"
+
+
 def _hour(each: float) -> str:
-    return f"so 1,000,000 works are {count(round(1_000_000 / each))}"
+    return f"so 1,000,000 works are {count(round(1_000_000 / each))} pages"

@@ -63,7 +63,7 @@ def _say(args: argparse.Namespace, done: Any, rewritten: dict[str, int], differe
         f"{words.size(done.bytes)}; no run will fetch them again"
     )
     if done.unknown:
-        print(f"  {words.plural(done.unknown, 'work')} of them were never crawled here: they never will be")
+        print(f"  {words.count(done.unknown)} of them never crawled here: no run will begin to")
     for out, rows in rewritten.items():
         print(f"  {words.clean(out)}: {words.plural(rows, 'row')} taken out")
     print(f"For those who hold copies: {words.clean(str(difference))}")
