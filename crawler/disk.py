@@ -37,6 +37,11 @@ class Disk:
         """A descriptor; never through a symbolic link at the end of `path`, never inherited."""
         return os.open(path, flags | _ALWAYS, 0o666)
 
+    def fresh(self, path: Path) -> int:
+        """A descriptor, for writing, of a new file: whatever had the name before, a link or a pipe too, loses it."""
+        self.unlink(path)
+        return self.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+
     def write(self, descriptor: int, data: bytes | bytearray | memoryview) -> None:
         """Write all of `data` at the descriptor's place; a short write goes on where it stopped."""
         written = os.write(descriptor, data)

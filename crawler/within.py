@@ -40,8 +40,27 @@ def opened(directory: Path | str, path: str) -> int:
         os.close(folder)
     if not stat.S_ISREG(os.fstat(file).st_mode):
         os.close(file)
-        raise PermissionError(errno.EACCES, "not a plain file", path)
+        raise PermissionError(errno.EACCES, "is not a plain file", path)
     return file
+
+
+def plain(path: str | Path, flags: int = os.O_RDONLY) -> int:
+    """A descriptor of a regular file; as the `opener` of `open`. Raises OSError for a link, and at once for a pipe or
+    a device: nothing waits for what somebody put under the name of a file of ours.
+    """
+    file = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise PermissionError(errno.EACCES, "is not a plain file", str(path))
+    return file
+
+
+def read(path: Path, most: int = 1 << 30) -> bytes:
+    """What a file of ours holds. Raises OSError, as `plain`, and for one that is larger than `most`."""
+    with open(path, "rb", opener=plain) as file:
+        if os.fstat(file.fileno()).st_size > most:
+            raise OSError(errno.EFBIG, "is larger than anything that we write", str(path))
+        return file.read()
 
 
 def no_link(path: Path) -> None:

@@ -11,12 +11,13 @@ from crawler.collect.book import Book
 from crawler.events import Closed, Opened
 from crawler.log.codec import decode
 from crawler.log.reader import scan
+from crawler.within import plain
 from crawler.words import clean, count, plural, words
 
 
 def is_collection(path: Path) -> bool:
     """Whether the log at `path` is one of `crawler collect`. Raises OSError."""
-    with path.open("rb") as file:
+    with open(path, "rb", opener=plain) as file:
         line = decode(file.readline(1 << 20))
     return line is not None and isinstance(line.event, Opened) and "lists" in line.event.source
 

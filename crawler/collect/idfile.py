@@ -26,7 +26,7 @@ class IdFile:
         """Make the file say `ids`. A reader sees the old file or the new one; the same is left as it is."""
         part = self.path.with_name(f".{NAME}.new")
         try:
-            new = self._disk.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            new = self._disk.fresh(part)
             try:
                 same = _Same(self.path)
                 piece: list[int] = []

@@ -6,6 +6,7 @@ import errno
 import filecmp
 import os
 import shutil
+import stat
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ import orjson
 from crawler.dataset.bodies import Body
 from crawler.dataset.manifest import Manifest, ShardFile
 from crawler.disk import Disk
+from crawler.within import no_link, no_links
 
 METADATA = "metadata.jsonl"
 _NO_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES})
@@ -45,6 +47,7 @@ class Folder:
             if named.is_dir():  # killed between the folder's name and the manifest's line
                 shutil.rmtree(self._root, ignore_errors=True)
                 disk.replace(named, self._root)
+            no_link(self._root)
             disk.make_folder(self._root)
             self._table = ShardFile(disk, self._root / f"{METADATA}.part")
 
@@ -52,6 +55,7 @@ class Folder:
         """Give an image its place: `body`'s bytes, or the original at `path`."""
         target = self._root / name
         if target.parent not in self._made:
+            no_links(self._root, name)
             target.parent.mkdir(parents=True, exist_ok=True)
             self._made.add(target.parent)
         self._images += 1
@@ -76,12 +80,13 @@ class Folder:
             else:
                 return
         part = target.with_name(target.name + ".part")
+        part.unlink(missing_ok=True)
         shutil.copyfile(original, part, follow_symlinks=False)
         self._disk.replace(part, target)
 
     def _write(self, target: Path, data: bytes) -> None:
         part = target.with_name(target.name + ".part")
-        file = self._disk.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        file = self._disk.fresh(part)
         try:
             self._disk.write(file, data)
         finally:
@@ -137,6 +142,7 @@ class Folder:
 
 def _has(path: Path, size: int) -> bool:
     try:
-        return path.lstat().st_size == size
+        found = path.lstat()
     except FileNotFoundError:
         return False
+    return stat.S_ISREG(found.st_mode) and found.st_size == size

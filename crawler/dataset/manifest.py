@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import os
 import shutil
 from collections import Counter
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ import orjson
 from crawler.dataset.stops import Refused
 from crawler.disk import Disk
 from crawler.stop import StorageFailed
+from crawler.within import leads_out, no_link, read
 
 NAME = "_manifest.json"
 SCRATCH = ".export"
@@ -38,7 +38,7 @@ class ShardFile:
     def __init__(self, disk: Disk, part: Path) -> None:
         self._disk = disk
         self._part = part
-        self._file = disk.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        self._file = disk.fresh(part)
         self._buffer = memoryview(bytearray(_BUFFER))  # one for all its life: memory that is fresh costs page faults
         self._held = 0
         self._digest = hashlib.sha256()
@@ -124,6 +124,7 @@ class Manifest:
         }
         self._take_over(asked, replace=replace)
         if not self.complete:
+            no_link(self.scratch)
             disk.make_folder(self.scratch)
             self.save()  # from here on what lies in the scratch folder is known to be of this export
 
@@ -131,8 +132,8 @@ class Manifest:
         """Go on where an earlier export of the same stopped."""
         path = self.out / NAME
         try:
-            old: dict[str, Any] = orjson.loads(path.read_bytes())
-            earlier = [dict(shard) for shard in old["shards"]]
+            old: dict[str, Any] = orjson.loads(read(path))
+            earlier = [_shard(shard) for shard in old["shards"]]
         except FileNotFoundError:
             strange = sorted(p.name for p in self.out.iterdir() if p.name not in (SCRATCH, INDEX))
             if strange:
@@ -219,6 +220,17 @@ class Manifest:
         """A shard to be written."""
         with _storing(self.scratch / name):
             return ShardFile(self._disk, self.scratch / f"{name}.part")
+
+
+def _shard(told: Any) -> dict[str, Any]:
+    """A shard as a manifest tells it, which can be anybody's. Raises ValueError, KeyError, TypeError."""
+    shard = dict(told)
+    size = shard["table_bytes" if "folder" in shard else "bytes"]
+    if not (isinstance(shard["name"], str) and isinstance(shard["split"], str) and isinstance(size, int)):
+        raise ValueError("no shard")
+    if "/" in shard["name"] or leads_out(shard["name"]):
+        raise ValueError("a shard elsewhere")
+    return shard
 
 
 def total_left(shards: list[dict[str, Any]]) -> Counter[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import math
 import multiprocessing
 import os
 from collections import OrderedDict, deque
@@ -26,6 +27,7 @@ from crawler.dataset.derive import prepare_worker
 from crawler.dataset.job import wanted
 from crawler.likeness import WAY
 from crawler.stop import Stop
+from crawler.within import plain
 
 if TYPE_CHECKING:
     from crawler.likeness.align import Print
@@ -100,15 +102,16 @@ def matched(desk: Desk, pairs: Iterable[tuple[int, Sides]]) -> Iterator[tuple[in
     with Notes(desk.notes) as notes, Bodies(desk.directory, "bytes", Traced(), desk.jobs) as bodies:
         pool = _Pool(desk)
 
-        def asked() -> Iterator[tuple[tuple[int, bytes, int], tuple[Any, ...]]]:
+        def asked() -> Iterator[tuple[tuple[int, bytes, int, Matched | None], tuple[Any, ...]]]:
             for number, sides in pairs:
                 key = key_of(sides)
-                files = () if key in notes else tuple(wanted(row) for side in sides for row in side)
-                yield (number, key, len(sides[0])), files
+                known = notes.get(key, (len(sides[0]), len(sides[1])))
+                files = () if known is not None else tuple(wanted(row) for side in sides for row in side)
+                yield (number, key, len(sides[0]), known), files
 
         try:
-            for (number, key, split), got in bodies.load(asked()):
-                pool.give(_Task(number, key, [_bytes(one) for one in got], split, notes.get(key)))
+            for (number, key, split, known), got in bodies.load(asked()):
+                pool.give(_Task(number, key, [_bytes(one) for one in got], split, known))
                 while pool.full:
                     yield pool.take(notes)
             while pool.under_way:
@@ -121,10 +124,11 @@ class Notes:
     """What is known from before, by the digests of both sides' pages. In memory is where it lies in the file."""
 
     def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        self._file = os.open(path, flags, 0o666)
         self._places: dict[bytes, tuple[int, int]] = {}
         at = 0
-        with path.open("rb") as lines:
+        with open(path, "rb", opener=plain) as lines:
             for line in lines:
                 with suppress(KeyError, ValueError, TypeError):  # torn by a kill
                     self._places[bytes.fromhex(orjson.loads(line)["key"])] = at, len(line)
@@ -140,14 +144,21 @@ class Notes:
     def __contains__(self, key: bytes) -> bool:
         return key in self._places
 
-    def get(self, key: bytes) -> Matched | None:
-        """What was found before, None if nothing was."""
+    def get(self, key: bytes, pages: tuple[int, int] | None = None) -> Matched | None:
+        """What was found before, None if nothing was. `pages` of colouring and sketch there are: what does not fit
+        them is forgotten, for the file can be anybody's."""
         place = self._places.get(key)
         if place is None:
             return None
-        noted = orjson.loads(os.pread(self._file, place[1], place[0]))
-        del noted["key"]
-        return Matched(**noted)
+        noted: Any = orjson.loads(os.pread(self._file, place[1], place[0]))
+        try:
+            result = Matched(noted["found"], int(noted["compared"]), int(noted["unread"]))
+            if pages is None or all(_fits(one, pages) for one in result.found):
+                return result
+        except (KeyError, TypeError, ValueError):
+            pass
+        del self._places[key]  # it is found anew
+        return None
 
     def add(self, key: bytes, result: Matched) -> None:
         """Note it at once. What a process died of is not noted: it may fare better next time."""
@@ -160,6 +171,18 @@ class Notes:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         # Behind what others may have noted meanwhile.
         return os.lseek(self._file, 0, os.SEEK_CUR) - len(line), len(line)
+
+
+def _fits(one: dict[str, Any], pages: tuple[int, int]) -> bool:
+    """Whether it is a pair of pages as `align_pages` tells them. Raises KeyError, TypeError."""
+    places = [one[name] for name in ("score", "scale", "left", "top", "width", "height")]
+    return (
+        all(isinstance(value, int | float) and math.isfinite(value) for value in places)
+        and isinstance(one["flip"], bool)
+        and all(isinstance(one[side], int) for side in ("colored", "sketch"))
+        and 0 <= one["colored"] < pages[0]
+        and 0 <= one["sketch"] < pages[1]
+    )
 
 
 class _Task(NamedTuple):

@@ -139,7 +139,8 @@ class Pairs:
         if shape is None:
             return Pair(number, key, split, values, None)
         rows = [[row for _, row in side] for side in kept]
-        lined = None if self.notes is None else self.notes.get(key_of((rows[0], rows[1]))) or NOTHING
+        both, counts = (rows[0], rows[1]), (len(rows[0]), len(rows[1]))
+        lined = None if self.notes is None else self.notes.get(key_of(both), counts) or NOTHING
         if lined is not None and lined.found:
             found = [_candidate(one, rows) for one in lined.found]
             values["match"] = {**found[0], "by": "lines", "compared": lined.compared}

@@ -20,7 +20,7 @@ from crawler.dataset.parquet import Sink
 from crawler.dataset.stops import Refused, need
 from crawler.disk import Disk
 from crawler.model import WorkId
-from crawler.within import leads_out
+from crawler.within import leads_out, no_link, read
 
 Keeps = Callable[[Mapping[str, Any]], bool]
 _SIDES = ("colored", "sketch")
@@ -31,7 +31,7 @@ class Copies:
 
     def __init__(self, out: Path) -> None:
         try:
-            self.data: dict[str, Any] = orjson.loads((out / NAME).read_bytes())
+            self.data: dict[str, Any] = orjson.loads(read(out / NAME))
             whole = self.data["complete"] and isinstance(self.data["shards"], list)
         except FileNotFoundError:
             raise Refused(f"{out}: holds no export ({NAME} is missing)") from None
@@ -46,6 +46,7 @@ class Copies:
     def purge(self, ids: Collection[WorkId]) -> int:
         """Take these works out; how many samples and rows went. Blocking. Raises Refused, OSError."""
         self._ids = frozenset({*ids, *map(str, ids)})
+        no_link(self._out / SCRATCH)
         self._disk.make_folder(self._out / SCRATCH)
         gone = 0
         for shard in self.data["shards"]:
@@ -168,6 +169,7 @@ class Copies:
     def _folder(self, folder: Path, shard: dict[str, Any]) -> int:
         """Images first, then the lines that name them: so a kill leaves lines to find the rest by."""
         table, images, size = folder / METADATA, 0, 0
+        no_link(table)
         with table.open("rb") as lines:
             for line in lines:
                 row = orjson.loads(line)

@@ -138,7 +138,13 @@ def _remove(directory: Path, paths: Iterable[str], done: Purge, disk: Disk) -> N
     """Remove the files, what was half fetched, and what a repair had set aside."""
     names = {str(id) for id in done.works}
     folders: set[Path] = set()
-    aside = [file for name in ("parts", "quarantine") for file in sorted((directory / PRIVATE / name).glob("*"))]
+    private = directory / PRIVATE
+    aside = [
+        file
+        for name in ("parts", "quarantine")
+        if not (private / name).is_symlink()
+        for file in sorted((private / name).glob("*"))
+    ]
     mine = [file for file in aside if file.name.partition("_")[0] in names or file.name.partition(".")[0] in names]
     for path in sorted(paths):
         if path.startswith("images/"):  # a log can be anybody's: nothing else goes, and nothing through a link
@@ -179,7 +185,7 @@ def _tell(directory: Path, disk: Disk) -> None:
     rows += [{"id": id, "page": None, "key": None, "sha256": None} for id in buried - with_images]
     rows.sort(key=lambda row: (str(row["id"]), str(row["page"]), str(row["sha256"])))
     part = directory / PRIVATE / f"{DIFFERENCE}.part"
-    file = disk.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    file = disk.fresh(part)
     try:
         disk.write(file, b"".join(orjson.dumps(row) + b"\n" for row in rows))
         disk.sync(file)

@@ -16,6 +16,7 @@ from crawler.events import Described, Failed, Gone, Line, Stored
 from crawler.log.codec import Glimpse, decode, skim
 from crawler.log.reader import Scan
 from crawler.model import WorkId, bit_of
+from crawler.within import plain
 
 BLOCK = 1 << 16
 OF_A_WORK = (Glimpse, Described, Stored, Gone, Failed)
@@ -49,7 +50,7 @@ class Past:
         for rank, offset in zip(ranks, offsets, strict=True):
             self._offsets[place[rank]] = offset
             place[rank] += 1
-        self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._file = plain(path)
 
     def lines(self, id: WorkId) -> list[Line]:
         """Every line of a work, as the log was when this was made. Blocking. Raises OSError."""

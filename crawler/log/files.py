@@ -143,7 +143,7 @@ def make_reserve(disk: Disk, private: Path) -> None:
         if path.stat().st_size >= RESERVE_BYTES:
             return
     try:
-        file = disk.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        file = disk.fresh(path)
         try:
             disk.write(file, bytes(RESERVE_BYTES))  # real bytes: a sparse file reserves nothing
         finally:

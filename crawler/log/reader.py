@@ -16,6 +16,7 @@ from crawler.log.codec import Glimpse, decode, rescue, skim
 from crawler.log.files import no_collection
 from crawler.rules.replay import Key, State
 from crawler.stop import Stop
+from crawler.within import plain
 
 _CHUNK = 1 << 20
 _VOIDED = b'"event":"voided"'
@@ -191,7 +192,7 @@ def raw_lines(path: Path, start: int) -> Iterator[tuple[int, bytes, bool]]:
 def _blocks(path: Path, start: int) -> Iterator[tuple[bytes, bool]]:
     """The file in pieces of whole lines, without the newline that ends a piece; the last may have had none."""
     rest = b""
-    with path.open("rb", buffering=0) as file:
+    with open(path, "rb", buffering=0, opener=plain) as file:
         file.seek(start)
         while chunk := file.read(_CHUNK):
             cut = chunk.rfind(b"\n")

@@ -20,6 +20,7 @@ from crawler.disk import Disk
 from crawler.log.files import PRIVATE
 from crawler.rules.frozen import Frozen, pack, unpack
 from crawler.rules.replay import State
+from crawler.within import plain, read
 
 NAME = "snapshot"
 _MAGIC = b"crawler snapshot 1\n"
@@ -27,6 +28,8 @@ _DIGEST = 16
 _SAMPLE = 4096
 _SAMPLES = 16
 _END = 1 << 16
+_HEAD = 1 << 24
+_MOST = 1 << 33
 
 
 def load(log: Path) -> tuple[State, int, dict[str, int]] | None:
@@ -35,23 +38,31 @@ def load(log: Path) -> tuple[State, int, dict[str, int]] | None:
     None where there is no snapshot that fits. Reads only. Raises OSError when the log itself cannot be read.
     """
     try:
-        data = (log.parent / PRIVATE / NAME).read_bytes()
+        data = read(log.parent / PRIVATE / NAME, _MOST)
     except OSError:
         return None
     start = len(_MAGIC) + _DIGEST
     if data[: len(_MAGIC)] != _MAGIC or data[len(_MAGIC) : start] != _digest(memoryview(data)[start:]):
         return None
-    end = data.index(b"\n", start)
-    head = orjson.loads(data[start:end])
-    if head["version"] != __version__:
-        return None
-    descriptor = os.open(log, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = plain(log)
     try:
-        if head["samples"] != _samples(descriptor, head["offset"]):
-            return None
+        return _fitting(memoryview(data)[start:], descriptor)
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError):
+        return None  # right digests are no witness: a folder may be anybody's
     finally:
         os.close(descriptor)
-    return State.thaw(unpack(memoryview(data)[end + 1 :])), head["offset"], head["last"]
+
+
+def _fitting(data: memoryview, log: int) -> tuple[State, int, dict[str, int]] | None:
+    """As `load`. Raises what odd types do."""
+    end = bytes(data[:_HEAD]).index(b"\n")
+    head = orjson.loads(data[:end])
+    offset, last = int(head["offset"]), head["last"]
+    if head["version"] != __version__ or offset < 0 or head["samples"] != _samples(log, offset):
+        return None
+    if not all(isinstance(name, str) and isinstance(seq, int) for name, seq in last.items()):
+        return None
+    return State.thaw(unpack(data[end + 1 :])), offset, last
 
 
 def save(disk: Disk, log: Path, frozen: Frozen, offset: int, last: dict[str, int]) -> int:
@@ -69,7 +80,7 @@ def save(disk: Disk, log: Path, frozen: Frozen, offset: int, last: dict[str, int
     path = log.parent / PRIVATE / NAME
     part = path.with_name(f"{NAME}.new")
     try:
-        file = disk.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        file = disk.fresh(part)
         try:
             disk.write(file, _MAGIC + _digest(body) + body)
         finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,7 +31,7 @@ def write_pairs(path: Path, pairs: Sequence[Pair]) -> None:
     disk = Disk()
     disk.make_folder(path.parent)
     part = path.with_name(path.name + ".part")
-    file = disk.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    file = disk.fresh(part)
     try:
         disk.write(file, "".join(f"{pair.colored},{pair.sketch}\n" for pair in pairs).encode())
         disk.sync(file)

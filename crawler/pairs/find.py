@@ -30,6 +30,7 @@ from crawler.pairs.evidence import (
     weigh,
 )
 from crawler.rules.replay import GONE_STRENGTH
+from crawler.within import make_private
 
 FOLDER = "pairs"
 """Where, in a crawl's folder, what belongs to pairs lies."""
@@ -62,8 +63,7 @@ class Folder:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        private = directory / ".crawl"
-        private.mkdir(exist_ok=True)
+        private = make_private(directory)
         self._index = Index(directory / "log.jsonl", private / f"find-{os.getpid()}.sqlite")
 
     def __enter__(self) -> Folder:
@@ -152,7 +152,7 @@ def write_ids(path: Path, ids: Iterable[int]) -> None:
     disk = Disk()
     disk.make_folder(path.parent)
     part = path.with_name(path.name + ".part")
-    file = disk.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    file = disk.fresh(part)
     try:
         disk.write(file, "".join(f"{id}\n" for id in sorted(set(ids))).encode())
         disk.sync(file)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 
 from crawler.store.address import is_address, name_of, problem, tidy
-from crawler.within import opened, replace
+from crawler.within import opened, read, replace
 
 if TYPE_CHECKING:
     from crawler.store.objects import Objects
@@ -153,7 +153,7 @@ def _alone(folder: Path) -> Generator[None]:
 
 def _read(folder: Path) -> dict[str, Any]:
     try:
-        value: Any = orjson.loads((folder / MARK).read_bytes())
+        value: Any = orjson.loads(read(folder / MARK, 1 << 16))
     except (OSError, ValueError):
         return {}
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}

@@ -10,6 +10,8 @@ from pathlib import Path
 import aiofiles
 import aiofiles.os
 
+from crawler.within import plain
+
 _BLOCK = 1 << 16
 _CHUNK = 1 << 20
 POLL_S = 0.2
@@ -30,7 +32,7 @@ def last_lines(path: Path, n: int, wanted: Callable[[bytes], bool]) -> tuple[lis
     Raises OSError.
     """
     found: list[Piece] = []
-    with path.open("rb", buffering=0) as file:
+    with open(path, "rb", buffering=0, opener=plain) as file:
         begin = file.seek(0, 2)
         after = -1
         rest = b""
@@ -87,7 +89,7 @@ async def follow(
 async def _whole(path: Path, at: int) -> AsyncIterator[Piece]:
     """The whole lines behind `at`; if `at` is no longer where a line begins, from the line that it is in."""
     try:
-        async with aiofiles.open(path, "rb") as file:
+        async with aiofiles.open(path, "rb", opener=plain) as file:
             while at > 0:  # the byte before a line is a newline; else go back to the last one
                 begin = max(0, at - _BLOCK)
                 await file.seek(begin)

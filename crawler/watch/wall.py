@@ -17,6 +17,7 @@ from crawler.log.codec import decode
 from crawler.stop import StorageFailed
 from crawler.store.mirror import at_hand
 from crawler.watch.thumbs import Thumbs
+from crawler.within import plain
 
 EDGE = 232
 """Pixels of a thumbnail's side: twice a tile's."""
@@ -64,7 +65,7 @@ class Recent:
     def look(self) -> list[Fresh]:
         """New images; after a long time only those near the end. Nothing where the log cannot be read."""
         try:
-            with self._log.open("rb", buffering=0) as file:
+            with open(self._log, "rb", buffering=0, opener=plain) as file:
                 end = file.seek(0, 2)
                 skipped = self._at > end or end - self._at > REACH_BYTES
                 begin = max(0, end - REACH_BYTES) if skipped else self._at
