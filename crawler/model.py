@@ -8,8 +8,6 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from crawler.numbers import NUMBERS, digest_of
 
 WorkId = int | str
@@ -17,13 +15,6 @@ WorkId = int | str
 Page = int | Literal["zip"]
 Lane = Literal["api", "images"]
 """Which of the two budgets ([limits.api], [limits.images]) a request is counted in."""
-
-
-class Section(BaseModel):
-    """Base of every room's settings: frozen, and a key nobody knows is an error."""
-
-    # An error of pydantic's shows what it was given: that may be a session in the wrong place, or a proxy's password.
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=False, hide_input_in_errors=True)
 
 
 class Kind(StrEnum):
@@ -87,21 +78,21 @@ class Image:
     height: int | None = None
 
 
-class Tag(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Tag:
     """A tag with the translation the site gives (pixiv.md 2.3: the key is always `en`)."""
 
-    model_config = ConfigDict(frozen=True)
     name: str
     translation: str = ""
 
 
-class Work(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Work:
     """What the site says of a work, typed: what filters, export and review read.
 
     `kind` is illust, manga or ugoira; dates are ISO 8601 as the site gives them; counts are at the time of asking.
     """
 
-    model_config = ConfigDict(frozen=True)
     id: int
     title: str = ""
     description: str = ""

@@ -6,8 +6,8 @@ from crawler.collect.settings import CollectSettings
 from crawler.engine.settings import ClusterSettings, LimitsSettings
 from crawler.fetch.settings import NetworkSettings
 from crawler.log.settings import LogSettings
-from crawler.model import Section
 from crawler.rules.settings import FilterSettings, RetrySettings
+from crawler.section import Section
 from crawler.sinks.settings import OutputSettings
 from crawler.sites.settings import SiteSettings
 from crawler.sources.settings import SourceSettings

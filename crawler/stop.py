@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class Stop(Exception):
@@ -47,7 +50,9 @@ class Gate:
     """Every wait for permission goes through here, so that a drain ends them all at once."""
 
     def __init__(self) -> None:
-        self._closed = asyncio.Event()
+        from asyncio import Event  # what imports this for `Stop` alone starts the sooner
+
+        self._closed = Event()
         self._turns: set[asyncio.Future[None]] = set()
 
     @property
@@ -75,8 +80,10 @@ class Gate:
         self.check()
         if seconds <= 0:
             return
+        from asyncio import timeout
+
         try:
-            async with asyncio.timeout(seconds):
+            async with timeout(seconds):
                 await self._closed.wait()
         except TimeoutError:
             return

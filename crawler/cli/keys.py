@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 
 from crawler.cli import endpoints
 from crawler.cli.toml import show
-from crawler.model import Section
+from crawler.section import Section
 from crawler.settings import Settings
 
 Shape = Literal["flag", "whole", "number", "text", "choice", "texts", "choices", "text_or_texts", "table"]

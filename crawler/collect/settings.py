@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from crawler.model import Section
+from crawler.section import Section
 
 
 class CollectSettings(Section):

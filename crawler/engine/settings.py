@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from crawler.fetch.settings import DailyLimits, HostLimits
-from crawler.model import Section
+from crawler.section import Section
 
 
 class ApiLimits(HostLimits):

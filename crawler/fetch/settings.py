@@ -7,9 +7,9 @@ from typing import Literal
 
 from pydantic import Field, field_serializer, field_validator
 
-from crawler.model import Section
 from crawler.rules.addresses import endpoint, networks
 from crawler.rules.budget import Budget
+from crawler.section import Section
 
 HIDDEN = "***"
 """Stands where a secret was."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from crawler.model import Section
+from crawler.section import Section
 
 
 class LogSettings(Section):

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from crawler.model import Section
+from crawler.section import Section
 
 
 class FilterSettings(Section):

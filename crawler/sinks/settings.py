@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from crawler.model import Section
+from crawler.section import Section
 from crawler.store.address import is_address, tidy, work_folder
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from crawler.model import Section
+from crawler.section import Section
 
 
 class SiteSettings(Section):

@@ -70,3 +70,5 @@ def test_a_run_loads_what_it_uses_and_status_what_it_shows(tmp_path: Path, host:
     code, names = loaded("status", "out", cwd=tmp_path)
     assert code == 0
     assert names <= {"pydantic", "rich"}
+    code, names = loaded("export", "out", "--to", "webdataset", "--out", "tars", cwd=tmp_path)
+    assert (code, names) == (0, set())

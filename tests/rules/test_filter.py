@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ WORK = Work(id=1, bookmarks=50, page_count=3, tags=(Tag(name="Cat"), Tag(name="é
 
 
 def verdict(rules: dict[str, Any], **changes: Any) -> str:
-    return refusal(WORK.model_copy(update=changes), FilterSettings(**rules))
+    return refusal(replace(WORK, **changes), FilterSettings(**rules))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pixiv_replies import ID, NO_URLS, page, reply, ugoira, work
 
 from crawler.fetch.exchange import Request
-from crawler.model import Absent, Description, Failure, Work
+from crawler.model import Absent, Description, Failure, Tag, Work
 from crawler.rules.filter import refusal
 from crawler.rules.settings import FilterSettings
 from crawler.sites.pixiv import Pixiv, work_of
@@ -83,7 +83,7 @@ def test_a_work_is_typed() -> None:
         likes=11,
         views=400,
         comments=3,
-        tags=({"name": "花", "translation": "flower"}, {"name": "R-18"}),  # type: ignore[arg-type]
+        tags=(Tag("花", "flower"), Tag("R-18")),
         user_id=77,
         user_name="n",
         series_id=10539,
