@@ -36,7 +36,7 @@ def problem(address: str) -> str | None:
         return "names no bucket: it must be like s3://bucket/prefix"
     if any(part in (".", "..") for part in match[3].split("/")) or not (match[2] + match[3]).isprintable():
         return "must be plain: no `.` or `..` in the prefix, no control characters"
-    if "?" in match[3] or "#" in match[3] or "@" in match[2]:
+    if "?" in match[3] or "#" in match[3] or "@" in match[2] or ":" in match[2]:
         return "must be like s3://bucket/prefix: credentials and endpoint come from the environment (AWS_*)"
     return None
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-KEY, SECRET = "access", "secret"
+KEY, SECRET = "AKIAMADEUPFORTHETESTS0", "made+up/for-the-tests+0123456789abcdefghi"
 
 
 def ports(count: int) -> list[int]:

@@ -10,58 +10,59 @@ import traceback
 from pathlib import Path
 
 import pytest
+from canary_kit import CANARY, ENV, Viewer, clean, environments, free_port, processes
 from judge import command, write_config
 from planted import cli, look
 
 from crawler.cli.loading import load
 from crawler.origin.server import origin_thread
 
-CANARY = "12345678_CanaryThatMustNotBeSeen0123456789"
-KEY = "AKIACANARYKEY0000000"
-TOKEN = "CanarySecretAccessKey/0123456789abcdefghij"
-ENV = {"CRAWLER_SITE__SESSION": CANARY, "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": TOKEN}
-PARTS = (CANARY.encode(), CANARY[9:30].encode(), KEY.encode(), TOKEN.encode(), TOKEN[:20].encode())
 
-
-def clean(*texts: bytes | str) -> None:
-    """No text holds the session, a key, or a good part of one."""
-    for text in texts:
-        raw = text.encode() if isinstance(text, str) else text
-        assert not [part for part in PARTS if part in raw], raw[:2000]
-
-
-def test_a_run_leaves_no_trace_of_it(tmp_path: Path) -> None:
+def test_a_run_leaves_no_trace_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The site itself is shown the session; its image host, log, status, report, page, exports and output are not."""
     (tmp_path / "ids.txt").write_text("\n".join(str(id) for id in range(59120000, 59120015)))
     with origin_thread(
         seed=7, profile="harsh", ca_dir=tmp_path / "ca", stall_s=1.0, retry_after_s=0, session=CANARY
     ) as origin:
         config = write_config(tmp_path, origin, 'path = "ids.txt"')
-        run = [sys.executable, "-m", "crawler", "run", str(config), "-v", "--progress", "plain", "--ui.page_port", "0"]
+        viewer = Viewer(free_port())
+        run = [sys.executable, "-m", "crawler", "run", str(config), "-v", "--progress", "plain"]
+        run += ["--ui.page_port", str(viewer.port)]
         process = subprocess.Popen(
             run, env={**os.environ, **ENV}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=tmp_path
         )
         seen: set[bytes] = set()
+        given: set[bytes] = set()
         while process.poll() is None:
-            for folder in Path("/proc").glob("[0-9]*"):
-                try:
-                    seen.add((folder / "cmdline").read_bytes())
-                except OSError:
-                    continue
-            time.sleep(0.1)
+            viewer.look()
+            seen |= processes()
+            given |= environments(process.pid)
+            time.sleep(0.15)
+        viewer.leave()
         assert process.stdout is not None
         said = process.stdout.read()
         process.stdout.close()
         assert process.returncode in (0, 3, 4), said
         assert origin.seen.violations == {}, origin.seen.examples
-        clean(said, *seen)
+        assert b"crawler_images_stored_total" in b"".join(viewer.seen), "the page was looked at"
+        assert b"event: " in viewer.seen[-1], "and its stream"
+        assert given, "pictures are read by a process of their own"
+        clean(said, *seen, *given, *viewer.seen)
         out = tmp_path / "out"
-        for asked in (["status", out], ["status", out, "--json"], ["tail", out], ["verify", out], ["report", out]):
-            ended = command(*asked, env=ENV)
-            clean(ended.out, ended.err)
-        for asked in (["config", config, "--json"], ["config", config], ["plan", config], ["doctor", config, "-v"]):
-            ended = command(*asked, env=ENV)
-            clean(ended.out, ended.err)
+        for name, value in ENV.items():
+            monkeypatch.setenv(name, value)
+        asked = [["status", out], ["status", out, "--json"], ["tail", out], ["verify", out]]
+        asked += [["report", out], ["config", config], ["config", config, "--json"], ["plan", config]]
+        asked += [["doctor", config, "-v"], ["run", config, "--dry-run"], ["run", config, "-v", "--progress", "json"]]
+        for kind in ("webdataset", "parquet", "imagefolder"):
+            asked.append(["export", out, "--to", kind, "--out", tmp_path / "exports" / kind, "-v"])
+        clean(command("tail", out, "--json").out)
+        for words in asked:
+            code, told = cli(*words)
+            assert code in (0, 3, 4), (words, told)
+            clean(told)
+        assert (tmp_path / "exports" / "parquet" / "_card.md").is_file(), "the data card"
+        clean(*look(tmp_path / "exports").values())
         for name, body in look(out).items():
             clean(name, body)
 
