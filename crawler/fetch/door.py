@@ -18,6 +18,7 @@ from crawler.fetch.daily import Daily, Turn
 from crawler.fetch.exchange import Exchange, Had, HostState, Request
 from crawler.fetch.hosts import Host, Hosts, OnThrottle, utc
 from crawler.fetch.memory import Room
+from crawler.fetch.pacing import Paces
 from crawler.fetch.reply import Reply
 from crawler.fetch.robots import Robots
 from crawler.fetch.settings import HostLimits, NetworkSettings
@@ -62,9 +63,11 @@ class Door:
         now: Callable[[], float] = utc,
         known: Mapping[str, Throttled] | None = None,
         daily: Daily | None = None,
+        paces: Paces | None = None,
     ) -> None:
         """`now` (UTC seconds) is for what is told to people, for `daily`, the budgets of 24 h, and for `known`, what
-        the limiters of earlier runs told last, by host; all else runs on the loop's clock.
+        the limiters of earlier runs told last, by host; all else runs on the loop's clock. `paces`: who paces hosts,
+        where it is not this process alone.
 
         Raises trust.BadNetwork when `network.ca_file` cannot be used.
         """
@@ -73,7 +76,7 @@ class Door:
         self._gate = gate
         self._client = Client(network)
         self._most = int(network.max_body_mb * 1e6)
-        self._hosts = Hosts(lanes, retry, gate, on_throttle, now=now, known=known, daily=daily)
+        self._hosts = Hosts(lanes, retry, gate, on_throttle, now=now, known=known, daily=daily, paces=paces)
         self._memory = Room(int(memory_mb * 1e6), gate)
         self._robots = Robots(self._ask_robots, retry, gate, obey=network.robots == "obey")
         self.requests = 0
