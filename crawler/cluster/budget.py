@@ -169,7 +169,7 @@ class Budget:
     def _serve(self, worker: str, ask: Ask, now: float, said: float) -> Grant:
         host = self._host(ask.host, ask.lane, now)
         self._hear(host, worker, ask.report, now, said)
-        grant = Grant(0, _POLL_MAX_S, 0.0, 0.0, host.pace.rate, host.pace.budget)
+        grant = Grant(0, 0.0, 0.0, 0.0, host.pace.rate, host.pace.budget)
         if ask.wanted <= 0:
             host.leaves(worker)
         elif host.pace.blocks:
@@ -213,7 +213,7 @@ class Budget:
     def _probe(self, host: _Host, worker: str, now: float) -> Grant:
         """The turn of the one who asks whether a host still refuses."""
         pace = host.pace
-        if host.probe is not None and host.probe[1] > now:
+        if host.probe is not None and host.probe[1] > now and host.probe[0] != worker:  # who asks again has lost it
             return Grant(0, min(1.0, host.probe[1] - now), 0.0, 0.0, pace.rate, pace.budget)
         first = max(now, pace.ready, host.quiet_until)
         if first > now + AHEAD_S:
