@@ -8,7 +8,7 @@ import gc
 import os
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from crawler.cluster import ray_door
 from crawler.cluster.protocol import Halt, Unreachable
 from crawler.cluster.ray_line import DESK, TILL, FarBudget, FarCoordinator
 from crawler.errors import ConfigError
+from crawler.events import Throttled
 from crawler.settings import Settings
 from crawler.stop import Stop
 
@@ -94,10 +95,16 @@ class _Part:
 class Till(_Part):
     """The budget: all hosts, all workers. Started again it is empty, and nothing saved up."""
 
-    async def _made(self) -> Any:
-        from crawler.cluster.ray_parts import budget
+    async def know(self, known: Mapping[str, Throttled]) -> None:
+        """What limiters told in earlier runs, by host: said by the driver before there are workers, and again as long
+        as it lives, for a budget that was begun again. Until then there is nothing to be had."""
+        if self._inner is None:
+            from crawler.cluster.ray_parts import budget
 
-        return budget(self._plan.settings)
+            self._inner = budget(self._plan.settings, known, again=ray_door.reborn())
+
+    async def _made(self) -> Any:
+        raise Unreachable("the budget waits for the driver to say what is known of hosts")
 
 
 class Desk(_Part):

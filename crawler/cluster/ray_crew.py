@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import secrets
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,7 @@ from crawler.cluster.ray_actors import MARK, Desk, Hand, Plan, Secret, Till, dis
 from crawler.cluster.ray_door import Spot
 from crawler.cluster.ray_line import DESK, TILL, FarBudget, FarCoordinator
 from crawler.engine.books import Pull
+from crawler.events import Throttled
 from crawler.log.files import InUse, is_busy
 from crawler.settings import Settings
 
@@ -58,7 +59,8 @@ def _mark(settings: Settings) -> str:
 class Crew:
     """Workers for a plan: `workers` of them, or (0) one on each node; on `own`, a Ray that ends with this process.
 
-    `tell` says a line to the user; `drain` is called when somebody asked the crawl to stop (reason, code, words).
+    `tell` says a line to the user; `drain` is called when somebody asked the crawl to stop (reason, code, words);
+    `known` gives what the log knows of limiters.
     """
 
     def __init__(
@@ -67,16 +69,19 @@ class Crew:
         workers: int,
         tell: Callable[[str], None],
         drain: Callable[[str, int, str], None] = lambda reason, code, text: None,
+        known: Callable[[], Mapping[str, Throttled]] = dict,
     ) -> None:
         self.plan = plan
         self.coordinator = FarCoordinator(plan.namespace)
         self.budget = FarBudget(plan.namespace)
         self.drain = drain
+        self.known = known
         self._workers = workers
         self._tell = tell
         self._me = (secrets.token_hex(8), socket.gethostname())
         self._hired: set[str] = set()
         self._desk: Any = None
+        self._till: Any = None
 
     @property
     def expected(self) -> int:
@@ -105,7 +110,11 @@ class Crew:
             assert not again
             self._tell("A crawl with other settings was still there on Ray: its workers are sent home.")
             dissolve(self.plan.namespace)
-        ray_door.hire(TILL, self.plan.namespace, Till, self.plan)
+        self._till = ray_door.hire(TILL, self.plan.namespace, Till, self.plan)
+
+    async def introduce(self, known: Mapping[str, Throttled]) -> None:
+        """Open the budget, which must first hear what limiters told in earlier runs."""
+        await self._till.know.remote(dict(known))
 
     async def attend(self, pull: Pull, done: asyncio.Event) -> None:
         """Keep the crew complete until `done`."""
@@ -126,6 +135,7 @@ class Crew:
         while True:
             try:
                 async with asyncio.timeout(5 * EVERY_S):
+                    await self.introduce(self.known())
                     stop = await self._desk.pulse.remote(*self._me)
                 if stop and not asked:
                     asked = True

@@ -130,6 +130,12 @@ def joined(address: str) -> Generator[None]:
             )
         try:
             _init(address=address, **({"_node_ip_address": host} if near else {}))
+        except Unjoined as error:
+            raise Unjoined(
+                f"--ray {address}: {error}. Does it run there, is this machine one of its nodes, and do RAY_AUTH_MODE "
+                "and RAY_AUTH_TOKEN_PATH say here what they say there?"
+            ) from None
+        try:
             yield
         finally:
             _leave()
@@ -229,11 +235,12 @@ def _ray() -> Any:
 def _init(**options: Any) -> None:
     _hush()
     try:
-        _ray().init(log_to_driver=False, logging_level="ERROR", configure_logging=False, **options)
+        with _silence():
+            _ray().init(log_to_driver=False, logging_level="ERROR", configure_logging=False, **options)
     except Exception as error:  # Ray raises whatever it likes here
         if isinstance(error, (AssertionError, TypeError)):
             raise
-        raise Unjoined(f"Ray: {_sentence(error)}") from None
+        raise Unjoined(f"Ray says: {_sentence(error)}") from None
 
 
 def _hush() -> None:
@@ -246,6 +253,20 @@ def _hush() -> None:
     # Ray's promises, so where it is gone it is left alone; a test kills a worker and listens.
     if hasattr(worker, "print_to_stdstream"):
         worker.print_to_stdstream = _say_nothing
+
+
+@contextlib.contextmanager
+def _silence() -> Generator[None]:
+    """Until Ray has its own logs its C++ parts warn on stderr, once a second while they wait for an answer."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _say_nothing(*_: object, **__: object) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from crawler.cluster.budget import Budget
 from crawler.cluster.commits import ROOT, Ledger
 from crawler.cluster.coordinator import LedgerCoordinator
-from crawler.cluster.protocol import RateBudget
 from crawler.cluster.shelf import FolderShelf, ObjectShelf
+from crawler.engine.run import lanes_of
+from crawler.events import Throttled
 from crawler.settings import Settings
 
 
@@ -23,6 +27,6 @@ async def coordinator(settings: Settings, *, again: bool) -> LedgerCoordinator:
     return made
 
 
-def budget(settings: Settings) -> RateBudget:
-    """The one budget of each host."""
-    raise NotImplementedError
+def budget(settings: Settings, known: Mapping[str, Throttled], *, again: bool) -> Budget:
+    """The one budget of each host. `again`: there was one before in this cluster, whose turns may still be about."""
+    return Budget(lanes_of(settings.limits), settings.retry, known, fresh=not again)

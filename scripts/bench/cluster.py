@@ -1,0 +1,232 @@
+#!/usr/bin/env python
+"""What a cluster costs: each message between its parts, permits a second, and CPU an image beside one process.
+
+    scripts/bench/cluster.py messages [--rounds 3]
+    scripts/bench/cluster.py crawl [--rounds 3] [--images 6000] [--size "300 KB"] [--workers 1 2]
+
+`messages` starts Ray with the real coordinator and budget and sends them what workers and drivers send; CPU is what the
+kernel accounts to the actor's process. `crawl` fetches the same works from nginx on loopback with one process, and
+with workers on Ray; CPU is of all processes of the run (driver, workers, coordinator, budget, Ray's own) while the
+middle nine tenths of the images came: starting up is told apart. The machine may be shared: ratios mean something.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench_origin import SIZES, Origin
+from contenders import WHOLE, Job
+
+if TYPE_CHECKING:
+    from crawler.cluster.ray_crew import Crew
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_of(pid: int) -> float:
+    """CPU seconds of a process so far; 0 when it is gone."""
+    with contextlib.suppress(OSError, IndexError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+    return 0.0
+
+
+def marked(mark: str) -> dict[int, str]:
+    """The processes whose environment holds `mark`, and their command lines."""
+    found: dict[int, str] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            with contextlib.suppress(OSError):
+                if mark.encode() in (entry / "environ").read_bytes():
+                    found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return found
+
+
+# ------------------------------------------------------------------------------------------- messages
+
+
+async def timed(name: str, pid: int, count: int, at_once: int, call: Callable[[int], Awaitable[object]]) -> None:
+    """`count` calls, so many at once, as a line of a table: round trip, calls a second, the other side's CPU."""
+    trips: list[float] = []
+    todo = iter(range(count))
+
+    async def one() -> None:
+        for n in todo:
+            began = time.perf_counter()
+            await call(n)
+            trips.append(time.perf_counter() - began)
+
+    began, cpu = time.perf_counter(), cpu_of(pid)
+    async with asyncio.TaskGroup() as group:
+        for _ in range(at_once):
+            group.create_task(one())
+    wall, cpu = time.perf_counter() - began, cpu_of(pid) - cpu
+    trip = 1000 * statistics.median(trips)
+    print(f"| {name} | {at_once} | {trip:.1f} | {count / wall:,.0f} | {1e6 * cpu / count:,.0f} |", flush=True)
+
+
+async def desk_messages(crew: Crew, pid: int, folder: Path, items: int) -> None:
+    """What workers and drivers say to the coordinator."""
+    from crawler.cluster.commits import ROOT, Commit, Ledger, Part
+    from crawler.cluster.protocol import Flight, Shard
+    from crawler.cluster.shelf import FolderShelf
+    from crawler.sources.source import Item
+
+    far, count, held = crew.coordinator, 200, [("s00000", 1), ("s00001", 1)]
+    round = await Ledger(FolderShelf(folder / ROOT)).begin({})
+    await far.begin(round.name)
+    shards = [Shard(f"s{n:05}", tuple([Item(1000 * n + m, None) for m in range(items)])) for n in range(count)]
+    for shard in shards:
+        await round.put_shard(shard)
+    await timed(f"offer, a shard of {items} works", pid, count, 4, lambda n: far.offer(shards[n : n + 1]))
+    await timed(f"lease, a shard of {items} works", pid, count, 4, lambda n: far.lease(f"w{n}", 1))
+    for at_once in (1, 20):
+        await timed("renew, 2 leases", pid, 1000, at_once, lambda n: far.renew("w0", held, Flight()))
+    await timed("view, of 200 shards", pid, 200, 1, lambda n: far.view())
+    for n in range(count):
+        part = Part(f"{round.name}/logs/s.jsonl", 1, "0" * 64, 1)
+        await round.commit(Commit(shards[n].id, 1, f"w{n}", (part,)))
+    await timed("commit (its object is there)", pid, count, 4, lambda n: far.commit(f"w{n}", shards[n].id, 1))
+
+
+async def till_messages(crew: Crew, pid: int) -> None:
+    """What workers say to the budget."""
+    from crawler.cluster.protocol import Ask
+
+    for wanted in (1, 10, 100, 1000):
+        given = 0
+
+        async def reserve(n: int, wanted: int = wanted) -> None:
+            nonlocal given
+            answer = await crew.budget.reserve(f"w{n % 20}", [Ask("h.example", "images", wanted)])
+            given += answer.grants[0].count
+
+        began = time.perf_counter()
+        await timed(f"reserve, {wanted} permits wanted", pid, 2000, 20, reserve)
+        print(f"| ... = {given / (time.perf_counter() - began):,.0f} permits a second | | | | |", flush=True)
+    await timed("told", pid, 500, 1, lambda n: crew.budget.told(0))
+
+
+def messages(args: argparse.Namespace) -> None:
+    """The table of messages."""
+    from crawler.cluster import ray_door
+    from crawler.cluster.ray_actors import dissolve
+    from crawler.cluster.ray_crew import Crew, plan_of
+    from crawler.settings import Settings
+
+    folder = Path(tempfile.mkdtemp(dir=args.dir))
+    lane = {"rate": 100_000, "burst": 10_000, "connections": 1000}
+    settings = Settings.model_validate({"output": {"dir": str(folder)}, "limits": {"api": lane, "images": lane}})
+
+    async def run(crew: Crew) -> None:
+        await crew.introduce({})
+        await crew.coordinator.view()
+        pids = {text[5:9]: pid for pid, text in marked("RAY_").items() if text.startswith(("ray::Desk", "ray::Till"))}
+        print("| message | at once | round trip ms | a second | CPU µs of the receiver |")
+        print("| --- | --- | --- | --- | --- |")
+        await desk_messages(crew, pids["Desk"], folder, args.items)
+        await till_messages(crew, pids["Till"])
+
+    try:
+        with ray_door.own(2):
+            crew = Crew(plan_of(settings, "none"), 2, lambda text: None)
+            crew.attach()
+            asyncio.run(run(crew))
+            dissolve(crew.plan.namespace)
+    finally:
+        shutil.rmtree(folder)
+
+
+# ------------------------------------------------------------------------------------------- crawl
+
+
+def crawled(job: Job, images: int, flags: list[str], env: dict[str, str]) -> tuple[float, float, float]:
+    """One run: CPU µs an image in the middle of it, seconds until the first image, images a second in the middle."""
+    command = WHOLE["crawler, whole job"](job)
+    mark = f"CRAWLER_BENCH={job.folder}"
+    variables = {**os.environ, **command.env, **env, "BENCH_MARK": mark}
+    log, cpu = job.out / "log.jsonl", dict[int, float]()
+    seen: list[tuple[float, int, float]] = []
+    with (job.folder / "said").open("wb") as said:
+        began = time.perf_counter()
+        run = subprocess.Popen([*command.argv, *flags], stdout=said, stderr=said, cwd=job.folder, env=variables)
+        while run.poll() is None:
+            for pid in marked(mark):
+                cpu[pid] = max(cpu.get(pid, 0.0), cpu_of(pid))
+            count = sum(1 for _ in (job.out / "images").rglob("*.*")) if (job.out / "images").exists() else 0
+            seen.append((time.perf_counter() - began, count, sum(cpu.values())))
+            time.sleep(0.3)
+    if run.returncode or log.read_bytes().count(b'"event":"stored"') < images:
+        raise SystemExit((job.folder / "said").read_text()[-2000:])
+    first = next(one for one in seen if one[1] > 0.05 * images)
+    last = next(one for one in seen if one[1] >= 0.95 * images)
+    done, seconds = last[1] - first[1], last[0] - first[0]
+    return 1e6 * (last[2] - first[2]) / done, next(t for t, n, _ in seen if n), done / seconds
+
+
+def crawl(args: argparse.Namespace) -> None:
+    """The table of crawls, in turn, and their ratios."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # nginx is stopped on the way out
+    base = Path(tempfile.mkdtemp(dir=args.dir))
+    origin = Origin(base / "origin", 0)
+    ways: dict[str, list[str]] = {"one process": []}
+    for workers in args.workers:
+        ways[f"{workers} workers on Ray"] = ["--cluster.workers", str(workers)]
+    found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in ways}
+    try:
+        origin.start(args.images)
+        for number in range(args.rounds):
+            for name, flags in ways.items():
+                folder = base / f"{name}{number}".replace(" ", "-")
+                (folder / "out").mkdir(parents=True)
+                ids, listed = [], 0
+                for id, pages in origin.ids:
+                    if listed < args.images:
+                        ids.append(id)
+                        listed += pages
+                job = Job(folder, base / "origin/ca.pem", [], ids, origin.port(args.size, tls=True), SIZES[args.size],
+                          "none", base)  # fmt: skip
+                found[name].append(crawled(job, listed, flags, {}))
+                shutil.rmtree(folder)
+                print(name, json.dumps(found[name][-1]), file=sys.stderr, flush=True)
+    finally:
+        origin.stop()
+        shutil.rmtree(base, ignore_errors=True)
+    print("| | CPU µs/image | × one process | first image after s | images/s |")
+    print("| --- | --- | --- | --- | --- |")
+    alone = statistics.median([cost for cost, _, _ in found["one process"]])
+    for name, runs in found.items():
+        cost, start, pace = (statistics.median(column) for column in zip(*runs, strict=True))
+        print(f"| {name} | {cost:,.0f} | {cost / alone:.2f} | {start:.1f} | {pace:,.0f} |")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("messages", "crawl"))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--images", type=int, default=6000)
+    parser.add_argument("--items", type=int, default=200, help="works in a shard, for the table of messages")
+    parser.add_argument("--size", choices=list(SIZES), default="300 KB")
+    parser.add_argument("--workers", type=int, nargs="+", default=[2])
+    parser.add_argument("--dir", type=Path, default=Path("/dev/shm"), help="where files go")  # noqa: S108
+    args = parser.parse_args()
+    (messages if args.what == "messages" else crawl)(args)
+
+
+if __name__ == "__main__":
+    main()
