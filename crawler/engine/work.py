@@ -10,12 +10,11 @@ from typing import Any
 from crawler.engine.exchanges import Download, Question
 from crawler.events import Described, Event, Failed, Gone, Stored
 from crawler.fetch.door import Door
-from crawler.fetch.exchange import Had
 from crawler.log.writer import Log
 from crawler.model import Absent, Description, Failure, Image, Kind, WorkId
 from crawler.rules.media import Media
 from crawler.rules.totals import Todo
-from crawler.sinks.sink import Kept, Part, Sink
+from crawler.sinks.sink import Kept, Sink
 from crawler.sites.site import Site
 from crawler.stop import Blocked, Draining, SessionRefused, Stop
 
@@ -145,42 +144,39 @@ async def fetch_all(
     id: WorkId, images: Sequence[Image], missed: Callable[[Image, Failure], None], tools: Tools
 ) -> None:
     """Fetch and store images; `missed` is told of each that could not be had. A drain leaves the rest, quietly."""
-
-    async def one(image: Image) -> None:
-        failure = await fetch(id, image, tools)
-        tools.counters.tried += 1
-        if failure is not None:
-            missed(image, failure)
-
-    others = [tools.spawn(one(image)) for image in images[1:]] if len(images) > 1 else ()
+    others = [tools.spawn(fetch(id, image, missed, tools)) for image in images[1:]] if len(images) > 1 else ()
     for image in images[:1]:
-        await one(image)
+        await fetch(id, image, missed, tools)
     for task in others:
         await task
 
 
-async def fetch(id: WorkId, image: Image, tools: Tools) -> Failure | None:
+async def fetch(id: WorkId, image: Image, missed: Callable[[Image, Failure], None], tools: Tools) -> None:
     """Fetch and store one image, falling back to its smaller rendition when the original is broken for good.
 
-    The Failure where there is none; None also when the run drains.
+    `missed` is told the Failure where there is none; of a drain nobody is told.
     """
     try:
         failure = await fetch_as(id, image, image.url, tools.quality, tools)
-        if failure is not None and failure.permanent and image.fallback and failure.kind in BROKEN_FOR_GOOD:
-            second = await fetch_as(id, image, image.fallback, "regular", tools)
-            # The original's failure is the one to tell of: it is why there is no image.
-            failure = None if second is None else failure if second.permanent else second
         if failure is not None:
-            heed(failure, id, tools)
-        return failure
+            if failure.permanent and image.fallback and failure.kind in BROKEN_FOR_GOOD:
+                second = await fetch_as(id, image, image.fallback, "regular", tools)
+                # The original's failure is the one to tell of: it is why there is no image.
+                failure = None if second is None else failure if second.permanent else second
+            if failure is not None:
+                heed(failure, id, tools)
     except Draining:
-        return None
+        failure = None
     except Blocked as stop:
         if isinstance(id, str):
             # One host of a list of many: its URLs wait for another run, the others go on.
-            return Failure(Kind.RATE_LIMITED, str(stop))
-        tools.stop(stop)
-        return None
+            failure = Failure(Kind.RATE_LIMITED, str(stop))
+        else:
+            tools.stop(stop)
+            failure = None
+    tools.counters.tried += 1
+    if failure is not None:
+        missed(image, failure)
 
 
 def note_miss(id: WorkId, image: Image, failure: Failure, tools: Tools) -> None:
@@ -202,42 +198,25 @@ async def fetch_as(id: WorkId, image: Image, url: str, quality: str, tools: Tool
     except (Draining, asyncio.CancelledError):
         await part.leave()
         raise
-    match outcome:
-        case Had():
-            await note_stored(id, image, part, download, (url, quality), tools)
-            return None
-        case Failure():
-            await (part.drop() if outcome.permanent else part.leave())
-            return outcome
-
-
-async def note_stored(
-    id: WorkId, image: Image, part: Part, download: Download, had: tuple[str, str], tools: Tools
-) -> None:
-    """Make the bytes durable, then note the line."""
+    if isinstance(outcome, Failure):
+        await (part.drop() if outcome.permanent else part.leave())
+        return outcome
     media = download.media
     assert media is not None
     kept = await part.keep(media.ext)
-    tools.note(stored(id, image, kept, media, had))
-    tools.counters.images += 1
-    tools.counters.bytes += kept.bytes
+    tools.note(stored(id, image, kept, media, (url, quality)))
+    counters = tools.counters
+    counters.images += 1
+    counters.bytes += kept.bytes
+    return None
 
 
 def stored(id: WorkId, image: Image, kept: Kept, media: Media, had: tuple[str, str]) -> Stored:
     """The `stored` line of a file; `had`: the URL it came from, and the quality that this is."""
     url, quality = had
-    return Stored(
-        id=id,
-        page=image.page,
-        path=kept.path,
-        bytes=kept.bytes,
-        sha256=kept.sha256,
-        mime=media.mime,
-        width=media.width,
-        height=media.height,
-        quality=quality,
-        url=url,
-    )
+    path, size, sha256 = kept
+    mime, _, width, height = media
+    return Stored(id, image.page, path, size, sha256, mime, width, height, quality, url)
 
 
 def failed(id: WorkId, image: Image | None, failure: Failure) -> Failed:

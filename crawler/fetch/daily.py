@@ -160,8 +160,9 @@ class Account:
 
     def end(self, turn: Turn) -> None:
         """The exchange is over, well or not; what was promised and did not come is free again."""
-        self._promised -= turn.promised
-        turn.promised = 0
+        if turn.promised:
+            self._promised -= turn.promised
+            turn.promised = 0
         self._out -= 1
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(None)

@@ -38,9 +38,12 @@ from crawler.rules.retry import (
     permanent,
 )
 from crawler.rules.settings import RetrySettings
-from crawler.stop import Blocked, Gate
+from crawler.stop import Blocked, Draining, Gate
 
+_SLOWING = frozenset({429, 503})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_GUARDED = frozenset({403, 503})
+"""Statuses under which a gatekeeper may ask for a browser."""
 _ROBOTS_REDIRECTS = 5
 _CHALLENGE_MARKS = (b"_cf_chl_opt", b"challenge-platform", b"cf-challenge")
 _PEEK_BYTES = 64 * 1024
@@ -112,7 +115,8 @@ class Door:
         raises, and StorageFailed where a daily budget cannot be written down."""
         attempts = refusals = lasting = 0
         while True:
-            self._gate.check()
+            if self._gate.closed:
+                raise Draining
             request = exchange.request()
             failure = await self._attempt(exchange, request, again=refusals > 0)
             if failure is None:
@@ -154,7 +158,8 @@ class Door:
             headers = request.headers
             if request.secret and where.origin.id == first.origin.id:
                 headers = {**headers, **request.secret}
-            elif where.origin.id[1] != first.origin.id[1]:  # another host need not know where we come from
+            elif where is not first and where.origin.id[1] != first.origin.id[1]:
+                # Another host need not know where we come from.
                 headers = {name: value for name, value in headers.items() if name.lower() != "referer"}
             outcome = await self._visit(exchange, request, where, headers, again=again)
             if not isinstance(outcome, Where):
@@ -176,19 +181,21 @@ class Door:
             self.requests += 1
             sent = host.now()
             reply = await self._client.open(where, headers, request.lane)
-            if isinstance(reply, Failure) or reply.head.status not in (429, 503):
-                host.heard()
             if isinstance(reply, Failure):
+                host.heard()
                 self._judge(host, reply, None, sent)
                 return reply
+            status = reply.head.status
+            if status not in _SLOWING:
+                host.heard()
             try:
                 outcome = await self._converse(exchange, reply, where, host, turn)
             finally:
                 host.answered(reply.head_at - sent, reply.received)
                 host.daily.came(turn, reply.received)
                 reply.close()
-            self._judge(host, outcome, reply.head.status, sent, again=again)
-            if reply.head.status == 403 and host.denied(where.text):
+            self._judge(host, outcome, status, sent, again=again)
+            if status == 403 and host.denied(where.text):
                 raise Blocked(_denied(host))
             return outcome
         finally:
@@ -215,16 +222,17 @@ class Door:
     ) -> Failure | Where | None:
         """Read the reply, and let the exchange have it unless it is the door's own business."""
         head = reply.head
-        if head.status in _REDIRECTS:
+        status = head.status
+        peeked = b""
+        if status in _REDIRECTS:
             await reply.drain()
             return self._next(head.headers.get("location"), where)
-        peeked = b""
-        if head.status in (403, 503):
+        if status in _GUARDED:
             challenge, peeked = await self._challenge(reply)
             if challenge is not None:
                 return challenge
-        if head.status in (429, 503):
-            failure = Failure(Kind.RATE_LIMITED if head.status == 429 else Kind.UNAVAILABLE)
+        if status in _SLOWING:
+            failure = Failure(Kind.RATE_LIMITED if status == 429 else Kind.UNAVAILABLE)
         else:
             failure = reply.acceptable() or await exchange.start(head)
         if failure is not None:
@@ -232,7 +240,7 @@ class Door:
             after = failure.retry_after_s
             if after is None and "retry-after" in head.headers:
                 after = parse_retry_after(head.headers["retry-after"], head.headers.get("date"))
-            return replace(failure, status=failure.status or head.status, retry_after_s=after)
+            return replace(failure, status=failure.status or status, retry_after_s=after)
         if host.daily.bounded or peeked or (body := reply.whole()) is None or len(body) > self._most:
             return await self._take_in(exchange, reply, peeked, host, turn)
         if body:

@@ -113,7 +113,8 @@ class Host:
 
     def leave(self, memory: Room, turn: Turn) -> None:
         """The exchange on the wire is over, well or not."""
-        self.heard()
+        if self._probe is not None:
+            self.heard()
         self.in_flight -= 1
         self.daily.end(turn)
         memory.give(turn.memory)

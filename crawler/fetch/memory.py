@@ -17,13 +17,9 @@ class Room:
     def __init__(self, total: int, gate: Gate) -> None:
         self._total = total
         self._gate = gate
-        self._used = 0
+        self.used = 0
+        """Units taken: to be read only."""
         self._line: deque[tuple[asyncio.Future[None], int]] = deque()
-
-    @property
-    def used(self) -> int:
-        """Units taken."""
-        return self._used
 
     @property
     def waiting(self) -> int:
@@ -34,11 +30,13 @@ class Room:
         """Take `amount` if it is free and nobody waits: how much to give back later; else None."""
         if self._line:
             return None
-        if self._total:
-            amount = min(amount, self._total)
-            if self._used + amount > self._total:
+        total, used = self._total, self.used
+        if total:
+            if amount > total:  # noqa: PLR1730 - asked twice a request, and a call costs more
+                amount = total
+            if used + amount > total:
                 return None
-        self._used += amount
+        self.used = used + amount
         return amount
 
     async def take(self, amount: int) -> int:
@@ -63,8 +61,8 @@ class Room:
 
     def give(self, amount: int) -> None:
         """Give back what `take` returned."""
-        self._used -= amount
-        assert self._used >= 0
+        self.used -= amount
+        assert self.used >= 0
         if self._line:
             self._grant()
 
@@ -79,8 +77,8 @@ class Room:
             if turn.done():  # told to go, and not yet gone: it takes itself out of the line
                 break
             # After a resize a wish may be larger than all there is: it goes when nothing else is held.
-            if self._total and self._used and self._used + amount > self._total:
+            if self._total and self.used and self.used + amount > self._total:
                 break
             self._line.popleft()
-            self._used += amount
+            self.used += amount
             turn.set_result(None)

@@ -79,24 +79,25 @@ class Body(Protocol):
 class Reply:
     """One reply. `close` it, always; at the end of the body its connection goes back to the pool by itself."""
 
+    received = 0
+    _given = 0
+    _failure: Failure | None = None
+    _inflate: Inflate | None = None
+    _left = _mark_at = 0.0
+    _mark_bytes = 0
+
     def __init__(self, body: Body, url: str, watch: Watch, *, packed: bool) -> None:
         headers = body.headers
         length = headers.get("content-length", "")
         self._encoding = encoding = headers.get("content-encoding", "")
-        self.packed = packed and encoding != "" and encoding.lower() in ("gzip", "x-gzip")
+        self.packed = packed = packed and encoding != "" and encoding.lower() in ("gzip", "x-gzip")
+        if packed:
+            self._inflate = Inflate()
         # The length of what is read here; nobody knows it for a packed body.
-        size = int(length) if length.isdecimal() and not self.packed else None
-        self.head = Head(body.status, headers, url, size)
-        self.received = 0
+        self.head = Head(body.status, headers, url, int(length) if length.isdecimal() and not packed else None)
         self._body = body
         self._watch = watch
-        self._inflate = Inflate() if self.packed else None
-        self._given = 0
-        self._failure: Failure | None = None
-        self._loop = asyncio.get_running_loop()
         self.head_at = body.head_at
-        self._left = self._mark_at = self._loop.time()
-        self._mark_bytes = 0
 
     def acceptable(self) -> Failure | None:
         """What the head alone forbids: a body that is too large, or packed in a way that was not asked for."""
@@ -141,8 +142,9 @@ class Reply:
         body = self._body
         parts: list[bytes] = []
         size = 0
+        time = asyncio.get_running_loop().time
         # Time spent elsewhere (writing to the disk) is not the host's: move the start of the window along.
-        self._mark_at += self._loop.time() - self._left
+        self._mark_at += time() - self._left
         while size < PIECE_BYTES:
             try:
                 chunk = await body.read()
@@ -153,20 +155,19 @@ class Reply:
                 break
             parts.append(chunk)
             size += len(chunk)
-            self._failure = self._judge(len(chunk))
+            self._failure = self._judge(len(chunk), time())
             if self._failure is not None:
                 break
-        self._left = self._loop.time()
+        self._left = time()
         if self._failure is not None and (not parts or self._failure.kind is Kind.TOO_LARGE):
             return self._failure
         # What came before a cut is handed on first: it need not be asked for again.
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def _judge(self, size: int) -> Failure | None:
+    def _judge(self, size: int, now: float) -> Failure | None:
         self.received += size
         if self.received > self._watch.max_bytes:
             return self._too_large(self.received)
-        now = self._loop.time()
         if now - self._mark_at >= self._watch.window_s:
             pace = (self.received - self._mark_bytes) / (now - self._mark_at)
             if pace < self._watch.min_bytes_s:

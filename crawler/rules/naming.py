@@ -26,10 +26,12 @@ def image_path(id: WorkId, page: Page, ext: str) -> str:
     if isinstance(page, int) and page < 0:
         raise ValueError(f"no page {page}")
     if isinstance(id, str):
-        problem = key_problem(id)
+        plain = _DIGEST.fullmatch(id) is not None
+        problem = None if plain else key_problem(id)
         if problem or page != 0:
             raise ValueError(problem or f"{id!r} has page 0 only")
-        return f"images/{_folder_of(id):03d}/{id}.{ext}"
+        number = id if plain else hashlib.sha256(id.encode()).hexdigest()[:16]
+        return f"images/{int(number, 16) % 1000:03d}/{id}.{ext}"
     if id < 0:
         raise ValueError(f"no id {id}")
     tail = "ugoira" if page == "zip" else f"p{page}"
@@ -45,8 +47,3 @@ def key_problem(key: str) -> str | None:
     if _KEY.fullmatch(key):
         return None
     return "a key is 1 to 100 of A-Z a-z 0-9 . _ - and begins with no dot"
-
-
-def _folder_of(key: str) -> int:
-    number = key if _DIGEST.fullmatch(key) else hashlib.sha256(key.encode()).hexdigest()[:16]
-    return int(number, 16) % 1000

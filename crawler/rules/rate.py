@@ -30,19 +30,15 @@ class Gcra:
     Starts empty: the first request waits one interval, so that a restart never begins with a burst.
     """
 
-    __slots__ = ("_blocked", "_burst", "_interval", "_last", "_rate", "_tat", "_tolerance")
+    __slots__ = ("_blocked", "_burst", "_interval", "_last", "_tat", "_tolerance", "rate")
 
     def __init__(self, rate: float, burst: int, now: float) -> None:
         self._burst = burst
         self._tat = self._last = self._blocked = now
-        self._rate = 0.0
+        self.rate = 0.0
+        """Requests a second; 0 = no limit: to be read only."""
         self._interval = self._tolerance = 0.0
         self.set_rate(rate, now)
-
-    @property
-    def rate(self) -> float:
-        """Requests a second; 0 = no limit."""
-        return self._rate
 
     @property
     def ready(self) -> float:
@@ -60,7 +56,10 @@ class Gcra:
         """`reserve` for `now`, if that is not too early."""
         if now < self._blocked or now < self._last or now < self._tat - self._tolerance:
             return False
-        self.reserve(now)
+        if self._interval:
+            self.reserve(now)
+        else:
+            self._last = self._tat = now
         return True
 
     def penalise(self, until: float) -> None:
@@ -81,7 +80,7 @@ class Gcra:
         else:
             # No limit kept no account: begin with nothing saved up.
             self._tat = pivot + interval + tolerance
-        self._rate, self._interval, self._tolerance = rate, interval, tolerance
+        self.rate, self._interval, self._tolerance = rate, interval, tolerance
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,10 +241,11 @@ class Pace:
             told = self._over(sent, now)
         if not self._adaptive:
             return None
-        told = self._learner.clean(sent, now) or told
-        if self.rate != self._learner.rate:
-            self._gcra.set_rate(self._learner.rate, now)
-        if told is None or (told == "resumed" and self.rate == self._told and not self._learner.wary):
+        learner = self._learner
+        told = learner.clean(sent, now) or told
+        if self._gcra.rate != learner.rate:
+            self._gcra.set_rate(learner.rate, now)
+        if told is None or (told == "resumed" and self.rate == self._told and not learner.wary):
             return None
         return self._change(None, told)
 

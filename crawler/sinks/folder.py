@@ -360,13 +360,15 @@ class FolderPart(PartFile):
     async def keep(self, ext: str) -> Kept:
         """Give the file its final name; durable when this returns (unless durability is `none`)."""
         assert self._digest is not None
+        folder, pieces = self._folder, self._waiting
         path = image_path(self._id, self._page, ext)
         kept = Kept(path, self._on_disk + self._waiting_bytes, self._digest.hexdigest())
-        pieces = self._taken()
-        if self._folder.disk.synced:
+        self._waiting, self._waiting_bytes = [], 0
+        if folder.disk.synced:
             await self._hop(lambda: self._keep(path, pieces))
         else:
-            self._folder.check()
+            if folder.broken:
+                folder.check()
             self._guarded(partial(self._keep, path, pieces))
         return kept
 
