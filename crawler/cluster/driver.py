@@ -1,24 +1,71 @@
-"""The driver of a cluster: holds the output and its log, hands shards out, and merges what was committed."""
+"""The driver of a cluster: holds the output and its log, hands shards out, and merges what was committed.
+
+It may die at any moment: what it knows is in the main log and in the ledger. Who comes next goes on with the round of a
+coordinator that lives, and closes every other one: no worker of those can commit any more, and what they left is kept.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
 
-from crawler.assembly import Wishes
-from crawler.cluster.protocol import Coordinator, RateBudget
-from crawler.engine.books import Outcome
+from pyroaring import BitMap64
+
+from crawler.assembly import Wishes, build_disk, settings_digest
+from crawler.cluster.afterwards import Afterwards
+from crawler.cluster.commits import Ledger, Round
+from crawler.cluster.merging import Merger
+from crawler.cluster.output import Output
+from crawler.cluster.packing import Packer
+from crawler.cluster.protocol import Coordinator, RateBudget, Shard, Told, Unreachable, View
+from crawler.cluster.rounds import Rounds
+from crawler.cluster.standing import picture
+from crawler.disk import THREADS
+from crawler.engine.books import Books, Outcome
+from crawler.engine.crew import too_little_room
 from crawler.engine.follower import Follower
-from crawler.engine.run import Attendant
+from crawler.engine.recheck import Again
+from crawler.engine.run import Attendant, attend, first_of, note_opening
 from crawler.engine.settings import LimitsSettings
+from crawler.log.files import LOG
+from crawler.log.writer import Log
+from crawler.model import bit_of
 from crawler.progress import Snapshot
+from crawler.rules.coming import coming
 from crawler.settings import Settings
+from crawler.sinks.sink import Sink
+from crawler.sources.lines import SourceError
+from crawler.sources.source import Census, Source, open_source
+from crawler.stop import Draining, Gate, Stop, StorageFailed
+from crawler.words import plural
+
+T = TypeVar("T")
+
+LOOK_S = 0.2
+PATIENCE_S = 300.0
+"""So long coordinator and budget may give no answer."""
+AHEAD = 4
+"""So many shards for each worker wait or are worked on."""
+_TTL_S = 30.0
+_NOTHING = View((), (), {}, {}, {}, 0)
+
+
+class Silent(Stop):
+    """The cluster gives no answer."""
+
+    code, reason = 4, "cluster"
 
 
 class Driver:
     """Stands where `engine.run.Run` stands, for many workers: `api.Crawl(driver)` works too.
 
     `session`: for what the driver asks itself (rechecks, and works whose images moved); "" for none. `workers`: how
-    many are about to work, for the size of shards. `wishes`: as for a run.
+    many are about to work, for the size of shards. `wishes`: as for a run. Raises ConfigError.
     """
 
     def __init__(
@@ -30,29 +77,292 @@ class Driver:
         workers: int,
         wishes: Wishes | None = None,
     ) -> None:
-        raise NotImplementedError
+        self._settings = settings
+        self._wishes = wishes or Wishes()
+        self._disk = self._wishes.disk or build_disk(settings)
+        self._output = Output(settings, self._disk)
+        self._coordinator = coordinator
+        self._budget = budget
+        self._workers = workers
+        self._gate = Gate()
+        self._books = Books(self._output.home)
+        self._books.plain = settings.site.name == "urls"
+        self._follower: Follower | None = None
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="disk")
+        self._afterwards = Afterwards(settings, session, budget, self._books, self._gate, self._stop)
+        self._view = _NOTHING
+        self._told = Told(0)
+        self._waiting: list[Shard] = []
+        self._parked: dict[str, str] = {}
+        self._broken = False
+
+    # -- what others ask of it ---------------------------------------------------------------------
+
+    @property
+    def census(self) -> Census | None:
+        """What the counting pass found, once it is over."""
+        return self._books.census
+
+    def follow(self) -> Follower:
+        """Every event that is merged from now on."""
+        if self._follower is None:
+            self._follower = Follower()
+            if self._books.log is not None:
+                self._books.log.committed = self._follower.add
+        return self._follower
+
+    def drain(self, reason: str, code: int, text: str = "") -> None:
+        """Offer nothing more, have the workers finish what is on the wire and commit it, then end with `code`."""
+        books = self._books
+        if books.stopped is None:
+            books.stopped = (code, reason, text)
+        if books.phase == "crawling":
+            books.phase = "draining"
+        self._gate.close()
+
+    def reload(self, limits: LimitsSettings) -> None:
+        """Nothing: the limits of a cluster stand while it runs."""
+
+    def snapshot(self) -> Snapshot:
+        """The crawl at this moment: counts are of the merged log, what workers have under way is told apart."""
+        return picture(self._books.snapshot(), self._view, self._told.hosts, self._books.counters.in_flight)
+
+    # -- the crawl ---------------------------------------------------------------------------------
 
     async def go(self, attendants: Sequence[Attendant] = ()) -> Outcome:
         """Run to the end, with shards that a dead driver left if the coordinator still has them. Workers may begin
         before or after.
 
-        Raises InUse, LogDamaged, SourceError, StorageFailed and ConfigError before the first shard is offered. What
-        goes wrong later is told by the outcome.
+        Raises InUse, LogDamaged, SourceError, StorageFailed, Silent and ConfigError before the first shard is offered.
+        What goes wrong later is told by the outcome.
         """
-        raise NotImplementedError
+        books = self._books
+        books.began = asyncio.get_running_loop().time()
+        books.phase = "replaying"
+        try:
+            return await self._go(await self._output.place.take(), attendants)
+        finally:
+            books.phase = "done"
+            self._threads.shutdown(wait=False)
+            await self._output.place.leave()
 
-    def drain(self, reason: str, code: int, text: str = "") -> None:
-        """Offer nothing more, have the workers finish what is on the wire and commit it, then end with `code`."""
-        raise NotImplementedError
+    async def _go(self, said: Sequence[str], attendants: Sequence[Attendant]) -> Outcome:
+        books, settings, home = self._books, self._settings, self._output.home
+        log = books.log = await Log.open(home, settings.log, self._disk)
+        if self._follower is not None:
+            log.committed = self._follower.add
+        try:
+            books.phase = "counting"
+            source = await asyncio.to_thread(open_source, settings.source, home / ".crawl")
+            census = books.census = await source.count()
+            if census.hopeless:
+                self._wishes.counted(census, 0)
+                return books.end(2, "source", "")
+            await note_opening(log, census, settings.source.path, settings_digest(settings))
+            again = Again(log, home / LOG, self._output.place.replacing())
+            rounds = Rounds(self._output, Merger(log, books, self._output))
+            try:
+                round, living = await self._settle(rounds)
+                await again.prepare(self._wishes.recheck, census.bitmap)
+                books.coming = await asyncio.to_thread(coming, log.state, census.bitmap, again.chosen)
+                self._wishes.counted(census, books.totals(fresh=True).pending + again.settled())
+                packer = await self._packer(round, source, again, living=living)
+                code, reason, text = await self._crawl_all(packer, rounds, attendants)
+                if not self._broken:
+                    await rounds.bury(round)
+            finally:
+                again.close()
+            if books.stopped is None:
+                (code, reason), text = books.verdict(), self._of_parked()
+            return await self._close(log, code, reason, text, said)
+        finally:
+            await log.close()
 
-    def snapshot(self) -> Snapshot:
-        """The crawl at this moment: counts are of the merged log, what workers have under way is told apart."""
-        raise NotImplementedError
+    async def _close(self, log: Log, code: int, reason: str, text: str, said: Sequence[str]) -> Outcome:
+        closing = self._books.closing(reason)
+        outcome = Outcome(code, reason, text, replace(self.snapshot(), phase="done", in_flight=0))
+        try:
+            log.note(closing)
+            await log.commit()
+            await self._output.place.finish()
+        except StorageFailed as error:
+            outcome = replace(outcome, code=error.code, reason=error.reason, text=text or str(error))
+        return replace(outcome, warnings=(*said, *log.warnings))
 
-    def follow(self) -> Follower:
-        """Every event that is merged from now on."""
-        raise NotImplementedError
+    # -- rounds ------------------------------------------------------------------------------------
 
-    def reload(self, limits: LimitsSettings) -> None:
-        """The limits of a cluster stand while it runs: this only says so, as a note."""
-        raise NotImplementedError
+    async def _settle(self, rounds: Rounds) -> tuple[Round, bool]:
+        """The round to go on with, and whether it is one that lives: all others are merged and gone.
+
+        Raises Silent, StorageFailed.
+        """
+        ledger, view = Ledger(self._output.shelf), await self._ask(self._coordinator.view)
+        await ledger.sweep()
+        living: Round | None = None
+        for round in await ledger.rounds():
+            if round.name == view.round and not view.draining and view.halt is None:
+                living = round
+            else:
+                await rounds.bury(round)
+        if living is not None:
+            await rounds.merge(living, view.committed)
+            return living, True
+        round = await ledger.begin({"settings": settings_digest(self._settings)})
+        await self._output.forget((round.name,))
+        await self._ask(lambda: self._coordinator.begin(round.name))
+        return round, False
+
+    async def _packer(self, round: Round, source: Source, again: Again, *, living: bool) -> Packer:
+        """What hands out the list; of a round that lives, all but what is handed out already."""
+        books, log = self._books, self._books.log
+        assert log is not None
+        packer = Packer(round.name, source, again, log.state, books.totals(fresh=True).pending)
+        if not living:
+            return packer
+        view = await self._ask(self._coordinator.view)
+        known = {*view.outstanding, *view.committed, *view.parked}
+        for id in await round.shards():
+            packer.number = max(packer.number, int(id.rpartition("-")[2]))
+            shard = await round.shard(id)
+            if shard is None:
+                continue
+            packer.elsewhere.update(bit_of(item.id) for item in shard.items)
+            packer.todo -= len(shard.items)
+            if id not in known:  # written down, and then we died
+                self._waiting.append(shard)
+        for id in await round.commits():
+            packer.number = max(packer.number, int(id.rpartition("-")[2]))
+        return packer
+
+    # -- handing out and taking in -----------------------------------------------------------------
+
+    async def _crawl_all(self, packer: Packer, rounds: Rounds, attendants: Sequence[Attendant]) -> tuple[int, str, str]:
+        done = asyncio.Event()
+        books, log = self._books, packer.again.log
+        sink = self._output.place.sink(self._threads)
+        try:
+            async with asyncio.TaskGroup() as group:
+                chores = (log.run(), self._output.place.tend())
+                helpers = [group.create_task(chore) for chore in chores]
+                watchers = [group.create_task(attend(attendant, self.snapshot, done)) for attendant in attendants]
+                books.phase = "crawling"
+                try:
+                    await self._hand_out(packer, rounds, sink)
+                    await self._afterwards.crawl(packer, sink, await self._parked_works(packer))
+                except Silent as silent:
+                    self._stop(silent)
+                finally:
+                    packer.close()
+                books.phase = "closing"
+                await log.commit()
+                books.totals(fresh=True)
+                for helper in helpers:
+                    helper.cancel()
+                done.set()
+                for watcher in watchers:
+                    await watcher
+        except* StorageFailed as failures:
+            first = first_of(failures)
+            books.stopped = (first.code, first.reason, str(first))
+            self._broken = True
+            done.set()
+        return books.stopped or (*books.verdict(), "")
+
+    async def _hand_out(self, packer: Packer, rounds: Rounds, sink: Sink) -> None:
+        """Until all shards are merged or parked; in a drain, until no worker has one. Raises Silent, StorageFailed."""
+        loop, until = asyncio.get_running_loop(), float("inf")
+        round = Round(self._output.shelf, packer.round)
+        while True:
+            self._check_room(sink)
+            view = await self._look(round)
+            for shard in await rounds.merge(round, view.committed):
+                packer.give_back(shard.items)
+            if committed := view.committed:
+                await self._ask(partial(self._coordinator.merged, committed))
+            if view.halt is not None:
+                self.drain(view.halt.reason, view.halt.code, view.halt.text)
+            if self._gate.closed:
+                await self._ask(self._coordinator.drain)
+                until = min(until, loop.time() + self._settings.limits.drain_s + 2 * _TTL_S)
+                if not (view.leased or view.committed) or loop.time() > until:
+                    return
+                await asyncio.sleep(LOOK_S)
+            elif not await self._offer(round, packer) and not (view.outstanding or view.committed):
+                await self._ask(self._coordinator.finish)
+                return
+            else:
+                with suppress(Draining):
+                    await self._gate.sleep(LOOK_S)
+
+    async def _look(self, round: Round) -> View:
+        """How it stands. A coordinator that was begun again in between is told where we are."""
+        await self._ask(lambda: self._coordinator.begin(round.name))
+        view = self._view = await self._ask(self._coordinator.view)
+        told = await self._ask(lambda: self._budget.told(self._told.last))
+        for event in told.events:
+            self._books.note(event)
+        self._told = told
+        self._parked.update(view.parked)
+        return view
+
+    async def _offer(self, round: Round, packer: Packer) -> bool:
+        """Hand out what there is room for; whether there was anything to hand out."""
+        view = self._view
+        workers = max(self._workers, len(view.flights))
+        room = min(view.room, AHEAD * workers + AHEAD - len(view.outstanding))
+        try:
+            while len(self._waiting) < room and (shard := await packer.next(workers)) is not None:
+                await round.put_shard(shard)
+                self._waiting.append(shard)
+        except SourceError as error:
+            self._stop(error)
+        if not self._waiting:
+            return not packer.over
+        shards = self._waiting[: max(0, room)]
+        if shards:
+            taken = await self._ask(lambda: self._coordinator.offer(shards))
+            del self._waiting[:taken]
+        return True
+
+    async def _parked_works(self, packer: Packer) -> BitMap64:
+        """`bit_of` the works that were given up."""
+        round, found = Round(self._output.shelf, packer.round), BitMap64()
+        for id in self._parked:
+            shard = await round.shard(id)
+            found.update(bit_of(item.id) for item in shard.items) if shard is not None else None
+        return found
+
+    def _of_parked(self) -> str:
+        """What a user is told of shards that were given up."""
+        if not self._parked:
+            return ""
+        id, reason = sorted(self._parked.items())[-1]
+        return (
+            f"{plural(len(self._parked), 'shard')} of the list were given up, each after several workers failed with "
+            f"it; their works stay pending. The last one, {id}: {reason}. Run the same command again to try them anew."
+        )
+
+    def _check_room(self, sink: Sink) -> None:
+        reserve = self._settings.output.reserve_mb * 1_000_000
+        free = sink.free_bytes()
+        if free < reserve:
+            self._stop(too_little_room(free, self._output.home, reserve))
+
+    def _stop(self, stop: Stop) -> None:
+        self.drain(stop.reason, stop.code, str(stop))
+
+    async def _ask(self, message: Callable[[], Awaitable[T]]) -> T:
+        """The answer to a message, which is sent until there is one. Raises Silent."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while True:
+            try:
+                async with asyncio.timeout(_TTL_S):
+                    return await message()
+            except (Unreachable, TimeoutError):
+                if loop.time() - began > (_TTL_S if self._gate.closed else PATIENCE_S):
+                    raise Silent(
+                        "The cluster gave no answer for too long. What was committed is in the log. Look whether it "
+                        "still runs, then run the same command again: it goes on where it stopped."
+                    ) from None
+            await asyncio.sleep(LOOK_S)

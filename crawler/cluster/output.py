@@ -91,15 +91,9 @@ class Output:
         """The whole lines of the best log that an earlier attempt at a shard left, as far as it can be seen here."""
         return await self._ask(lambda: self._best(round, shard))
 
-    async def clear(self, round: str, name: str, *, log: bool) -> None:
-        """Remove the parts of an attempt that is over, and (`log`) the local copy of its log."""
-
-        def remove() -> None:
-            shutil.rmtree(self._parts(round, name), ignore_errors=True)
-            if log and not self.shared:
-                self.disk.unlink(self.log_path(round, name))
-
-        await self._ask(remove)
+    async def clear(self, round: str, name: str) -> None:
+        """Remove the parts of an attempt that is over."""
+        await self._ask(lambda: shutil.rmtree(self._parts(round, name), ignore_errors=True))
 
     async def forget(self, rounds: Sequence[str]) -> None:
         """Remove what attempts left on this machine, but for those of `rounds`."""

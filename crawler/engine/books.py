@@ -62,6 +62,10 @@ class Books:
         """Write a line, and keep it for the screen. Raises StorageFailed."""
         assert self.log is not None
         self.log.note(event)
+        self.show(event)
+
+    def show(self, event: Event) -> None:
+        """Keep an event for the screen."""
         if type(event) is Stored:
             self._said.append((time.time(), event))
             return

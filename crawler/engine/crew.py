@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 from crawler.engine.books import Books
@@ -179,13 +180,15 @@ class Crew:
     def _check_room(self, sink: Sink) -> None:
         free = sink.free_bytes()
         if free < self._manner.reserve_bytes:
-            self._manner.stop(
-                StorageFailed(
-                    f"only {free / 1e6:.0f} MB are free under {self._books.root}, less than output.reserve_mb = "
-                    f"{self._manner.reserve_bytes // 1_000_000}. What was in flight is finished. Make room and run the "
-                    "same command again: it goes on where it stopped."
-                )
-            )
+            self._manner.stop(too_little_room(free, self._books.root, self._manner.reserve_bytes))
+
+
+def too_little_room(free: int, root: Path, reserve: int) -> StorageFailed:
+    """What ends a run with `free` bytes left where `reserve` are to stay."""
+    return StorageFailed(
+        f"only {free / 1e6:.0f} MB are free under {root}, less than output.reserve_mb = {reserve // 1_000_000}. What "
+        "was in flight is finished. Make room and run the same command again: it goes on where it stopped."
+    )
 
 
 def found_in(source: Listing, again: Again, state: State) -> Generator[Found | None]:

@@ -165,7 +165,7 @@ class Run:
             if census.hopeless:
                 self._counted(census, 0)
                 return books.end(2, "source", "")
-            await self._note_opening(log, census)
+            await note_opening(log, census, self._rooms.source_path, self._rooms.digest)
             again = Again(log, self._root / LOG, self._place.replacing())
             try:
                 await again.prepare(self._rooms.recheck, census.bitmap)
@@ -185,16 +185,6 @@ class Run:
             return replace(outcome, warnings=(*said, *log.warnings))
         finally:
             await log.close()
-
-    async def _note_opening(self, log: Log, census: Census) -> None:
-        known = log.state.source
-        if known is not None and known.get("digest") != census.digest:
-            for part in listed_events(census.digest, census.bitmap):
-                log.note(part)
-                await log.room()
-        origin = {"path": self._rooms.source_path, "digest": census.digest, "ids": census.ids}
-        log.note(Opened(log.id, LOG_FORMAT, __version__, origin, self._rooms.digest))
-        await log.commit()
 
     async def _crawl_all(self, source: Source, again: Again, attendants: Sequence[Attendant]) -> tuple[int, str, str]:
         done = asyncio.Event()
@@ -260,6 +250,18 @@ class Run:
 
     def _stop(self, stop: Stop) -> None:
         self.drain(stop.reason, stop.code, str(stop))
+
+
+async def note_opening(log: Log, census: Census, path: str | tuple[str, ...], settings: str) -> None:
+    """Say that a run begins, of the list at `path`, with `settings` of this digest. Raises StorageFailed."""
+    known = log.state.source
+    if known is not None and known.get("digest") != census.digest:
+        for part in listed_events(census.digest, census.bitmap):
+            log.note(part)
+            await log.room()
+    origin = {"path": path, "digest": census.digest, "ids": census.ids}
+    log.note(Opened(log.id, LOG_FORMAT, __version__, origin, settings))
+    await log.commit()
 
 
 def lanes_of(limits: LimitsSettings) -> dict[Lane, HostLimits]:

@@ -114,6 +114,12 @@ class Choice:
         id, page = image
         return (page == "zip" or page < PAGES - 1) and _place(id, page) in self._places
 
+    def pages(self, id: int) -> tuple[Page, ...]:
+        """The pages of a work that are named."""
+        first = id * PAGES
+        found = self._places & BitMap64(range(first, first + PAGES))
+        return tuple(["zip" if place - first == PAGES - 1 else place - first for place in found])
+
 
 def _place(id: WorkId, page: Page) -> int:
     return bit_of(id) if isinstance(id, str) else id * PAGES + (PAGES - 1 if page == "zip" else page)

@@ -136,6 +136,11 @@ class Source:
         """Whether a manifest names this image; of other lists every image is wanted."""
         return self._settings.kind != "manifest" or (id, page) in self._choice
 
+    def pages(self, id: WorkId) -> tuple[Page, ...] | None:
+        """The pages of a work that a manifest names; None where every image is wanted."""
+        named = self._settings.kind == "manifest" and isinstance(id, int)
+        return self._choice.pages(id) if named else None
+
     def items(self) -> Iterator[Item]:
         """Each counted id once, in reading order. Blocks for a read of the disk now and then.
 

@@ -1,0 +1,103 @@
+"""What the driver asks itself once all shards are merged: works asked again, and works whose images moved.
+
+Such an answer changes lines and files that stand, which is for the one writer of the main log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator
+
+from pyroaring import BitMap64
+
+from crawler.assembly import build_site
+from crawler.cluster.packing import Packer
+from crawler.cluster.permits import Permits
+from crawler.cluster.protocol import RateBudget
+from crawler.engine.books import Books
+from crawler.engine.crew import Crew, Found, Manner, Seats
+from crawler.engine.run import lanes_of
+from crawler.engine.work import Tools
+from crawler.fetch.door import Door
+from crawler.model import bit_of
+from crawler.rules.replay import State
+from crawler.settings import Settings
+from crawler.sinks.sink import Sink
+from crawler.sites.chosen import Chosen
+from crawler.stop import Gate, Stop
+
+
+class Afterwards:
+    """The ordinary engine on the main log, at the cluster's own pace. Raises ConfigError."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        session: str,
+        budget: RateBudget,
+        books: Books,
+        gate: Gate,
+        stop: Callable[[Stop], None],
+    ) -> None:
+        self._settings = settings
+        self._site, self._describe_url = build_site(settings, session)
+        self._budget = budget
+        self._books = books
+        self._gate = gate
+        self._stop = stop
+
+    async def crawl(self, packer: Packer, sink: Sink, parked: BitMap64) -> None:
+        """Ask for what workers left to us, if anything; not for works that were `parked`. Raises StorageFailed."""
+        left = left_over(packer.state) - parked
+        if self._gate.closed or not (left or packer.again.chosen):
+            return
+        settings, limits = self._settings, self._settings.limits
+        permits = Permits("driver", self._budget)
+        lanes = lanes_of(limits)
+        door = Door(settings.network, lanes, settings.retry, limits.memory_mb, self._gate, paces=permits.pace)
+        reserve = settings.output.reserve_mb * 1_000_000
+        manner = Manner(self._describe_url, self._stop, limits.drain_s, reserve)
+        site = self._site
+        if settings.source.kind == "manifest":
+            site = Chosen(site, packer.source.wants)
+        async with door, asyncio.TaskGroup() as group:
+            self._books.door = door
+            crew = Crew(group, manner, Seats(limits.works), self._books, self._gate)
+            tools = Tools(
+                site=site,
+                door=door,
+                sink=sink,
+                log=packer.again.log,
+                note=self._books.note,
+                quality=settings.site.quality if settings.site.name == "pixiv" else "original",
+                stop=self._stop,
+                spawn=crew.spawn,
+                counters=self._books.counters,
+                rotten=packer.again.rotten,
+            )
+            chores = [group.create_task(chore) for chore in (permits.run(), crew.deadline(), crew.watch_room(sink))]
+            crew.begin(_found(packer, left), packer.again, tools)
+            await crew.finished()
+            for chore in chores:
+                chore.cancel()
+
+
+def left_over(state: State) -> BitMap64:
+    """`bit_of` the works that workers left as they were: described, with images that nobody gave up on."""
+    return BitMap64(
+        [
+            entry.bit
+            for id, entry in state.unfinished()
+            if entry.seen is not None and entry.losses(entry.pages(id))[1] and state.todo(id) is not None
+        ]
+    )
+
+
+def _found(packer: Packer, left: BitMap64) -> Generator[Found | None]:
+    for count, item in enumerate(packer.source.items()):
+        if packer.again.wants(item.id):
+            yield item, packer.state.todo(item.id), True
+        elif bit_of(item.id) in left and (todo := packer.state.todo(item.id)) is not None:
+            yield item, todo, False
+        elif count % 256 == 0:
+            yield None

@@ -1,0 +1,55 @@
+"""Takes the rounds of a ledger into the main log, and closes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from crawler.cluster.commits import Round
+from crawler.cluster.merging import Merger
+from crawler.cluster.output import Missing, Output
+from crawler.cluster.protocol import Shard
+from crawler.stop import StorageFailed
+
+RETURNS = 3
+"""So many commits may name what is not there, and are done again; then somebody sees another folder than the driver."""
+
+
+class Rounds:
+    """What the driver does with commits. Every verb may be repeated, and raises StorageFailed."""
+
+    def __init__(self, output: Output, merger: Merger) -> None:
+        self._output = output
+        self._merger = merger
+        self._returns = 0
+
+    async def bury(self, round: Round) -> None:
+        """Close a round, so that nobody can commit in it any more; keep all that it brought, and remove it."""
+        await round.close(lambda shard, epoch: self._output.salvage(round.name, shard))
+        for id in await round.commits():
+            if await round.shard(id) is not None:
+                await self.merge(round, (id,))
+        await round.remove()
+
+    async def merge(self, round: Round, ids: Sequence[str]) -> list[Shard]:
+        """Take commits into the main log, durably; gives the shards of which that cannot be."""
+        done: list[str] = []
+        again: list[Shard] = []
+        for id in ids:
+            commit, shard = await round.committed(id), await round.shard(id)
+            if commit is None or shard is None:
+                continue  # without its shard it is one that is merged
+            try:
+                await self._merger.take(commit)
+            except Missing as missing:
+                self._returns += 1
+                if self._returns > RETURNS:
+                    raise StorageFailed(
+                        f"{missing}, and {commit.worker or 'a worker'} said that it is; {self._returns} times now. Do "
+                        "all workers write to the folder that the driver sees? What the log says is there."
+                    ) from None
+                again.append(shard)
+            done.append(id)
+        if done:
+            await self._merger.log.commit()
+            await round.trim(done)
+        return again
