@@ -8,10 +8,15 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
+from threading import Lock
 
-_SECRETS = ("CRAWLER_", "AWS_", "GOOGLE_", "AZURE_")
+_NAMES = frozenset({"PATH", "HOME", "LANG", "LANGUAGE", "TMPDIR", "TZ"})
+_STARTS = ("LC_", "LD_", "DYLD_", "MALLOC_", "PYTHON", "OMP_", "OPENBLAS_", "MKL_")
+STORES = ("AWS_", "GOOGLE_", "AZURE_", "SSL_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+"""The beginnings of what a process needs that reads from an object store."""
+_HIDING = Lock()
 
 
 class Worker:
@@ -39,7 +44,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
-                env=_harmless(os.environ),
+                env=_harmless(os.environ, ()),
             )
         assert self.process.stdin is not None
         self.process.stdin.write(os.fsencode(json.dumps(question)) + b"\n")
@@ -93,6 +98,26 @@ class Worker:
         return code
 
 
-def _harmless(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment without session and keys: what reads a stranger's bytes need not hold them."""
-    return {name: value for name, value in environ.items() if not name.startswith(_SECRETS)}
+@contextmanager
+def hidden(also: tuple[str, ...] = ()) -> Generator[None]:
+    """Meanwhile this process's environment is what a worker may know, and what begins as one of `also`: for processes
+    whose starter takes no environment. Only for where nobody else reads it."""
+    with _HIDING:
+        kept = _harmless(os.environ, also)
+        away = {name: value for name, value in os.environ.items() if name not in kept}
+        for name in away:
+            del os.environ[name]
+        try:
+            yield
+        finally:
+            os.environ.update(away)
+
+
+def _harmless(environ: Mapping[str, str], also: tuple[str, ...]) -> dict[str, str]:
+    """The environment without session, keys, and whatever else a user keeps there: what reads a stranger's bytes is
+    told where its libraries are, and how to speak."""
+    return {
+        name: value
+        for name, value in environ.items()
+        if name in _NAMES or name.startswith(_STARTS) or name.upper().startswith(also or ("\0",))
+    }

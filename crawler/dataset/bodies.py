@@ -7,7 +7,6 @@ set, what is under way is bounded in number and in bytes. What is not as the log
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from crawler import within
 from crawler.dataset.derive import Derived, Recipe, Undecodable, derive, prepare_worker
+from crawler.dataset.workers import LIMIT_S, ends_after, spawning
 from crawler.store.address import is_address
 from crawler.store.mirror import images_of
 
@@ -86,8 +86,10 @@ class Bodies:
         address = images_of(directory)
         self._workers = cores if self._derives else FETCHERS if address else 2 * cores
         self._inline = need == "presence" and recipe is None and not address
+        self._fetches = bool(address)
         root = address or str(directory)
-        self._work: Callable[[list[_Files]], list[list[Got]]] = partial(_read_all, root, need, recipe)
+        work = _read_all if recipe is None else partial(_derive_all, LIMIT_S)
+        self._work: Callable[[list[_Files]], list[list[Got]]] = partial(work, root, need, recipe)
         self._pool: Executor | None = None
         self._running: deque[_Task] = deque()
         self._ahead = 0
@@ -147,8 +149,7 @@ class Bodies:
         workers = workers or self._workers
         if not self._derives:
             return ThreadPoolExecutor(workers, thread_name_prefix="export")
-        # spawn: a fork of a process with threads may hang.
-        context = multiprocessing.get_context("spawn")
+        context = spawning(fetching=self._fetches)
         return ProcessPoolExecutor(workers, mp_context=context, initializer=prepare_worker)
 
     def _one_by_one(self, task: _Task) -> list[list[Got]]:
@@ -176,6 +177,19 @@ def _sound(future: Future[Any]) -> bool:
 
 def _read_all(directory: str, need: Need, recipe: Recipe | Traced | None, batch: list[_Files]) -> list[list[Got]]:
     return [[read(directory, file, need, recipe) for file in files] for files in batch]
+
+
+def _derive_all(
+    limit_s: float, directory: str, need: Need, recipe: Recipe | Traced | None, batch: list[_Files]
+) -> list[list[Got]]:
+    """In a worker: a picture that takes longer ends it."""
+    got: list[list[Got]] = []
+    for files in batch:
+        got.append([])
+        for file in files:
+            with ends_after(limit_s):
+                got[-1].append(read(directory, file, need, recipe))
+    return got
 
 
 def read(directory: str, file: Wanted, need: Need, recipe: Recipe | Traced | None = None) -> Got:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import math
-import multiprocessing
 import os
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,6 +24,7 @@ from crawler.dataset.bodies import Bodies, Body, Got, Traced
 from crawler.dataset.columns import Row
 from crawler.dataset.derive import prepare_worker
 from crawler.dataset.job import wanted
+from crawler.dataset.workers import LIMIT_S, ends_after, spawning
 from crawler.likeness import WAY
 from crawler.stop import Stop
 from crawler.within import plain
@@ -82,6 +82,12 @@ def align_pages(pages: Pages, split: int) -> dict[str, Any]:
         place = {name: round(getattr(match, name), 4) for name in ("score", "scale", "left", "top", "width", "height")}
         found.append({"colored": pair.colored, "sketch": pair.sketch, "flip": match.flip, **place})
     return {"found": found, "compared": len(pairs), "unread": sum(page is None for page in pages)}
+
+
+def _within_time(align: Callable[[Pages, int], dict[str, Any]], pages: Pages, split: int) -> dict[str, Any]:
+    """Runs in a worker, which ends when it takes too long."""
+    with ends_after(LIMIT_S):
+        return align(pages, split)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +246,7 @@ class _Pool:
         if task.known is not None:
             return None
         try:
-            return self._pool.submit(self._align, task.pages, task.split)
+            return self._pool.submit(_within_time, self._align, task.pages, task.split)
         except BrokenProcessPool as error:
             failed: Future[dict[str, Any]] = Future()
             failed.set_exception(error)
@@ -250,7 +256,7 @@ class _Pool:
         """Some process died: of this pair? It is tried once more, in a process of its own."""
         try:
             with self._new(1) as pool:
-                return Matched(**pool.submit(self._align, task.pages, task.split).result())
+                return Matched(**pool.submit(_within_time, self._align, task.pages, task.split).result())
         except (MemoryError, BrokenProcessPool):
             pass
         try:
@@ -265,8 +271,7 @@ class _Pool:
 
     @staticmethod
     def _new(workers: int) -> ProcessPoolExecutor:
-        context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
-        return ProcessPoolExecutor(workers, mp_context=context, initializer=prepare_worker)
+        return ProcessPoolExecutor(workers, mp_context=spawning(), initializer=prepare_worker)
 
 
 def _nothing(task: _Task) -> Matched:

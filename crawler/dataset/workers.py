@@ -1,4 +1,7 @@
-"""What every process that an export starts does first: it leaves interrupts to its parent, and ends with it."""
+"""What every process that an export starts does first: it leaves interrupts to its parent, and ends with it.
+
+Those that decode pictures have less: no session, no keys, and so long for one picture.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,54 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any
+
+from crawler.worker import STORES, hidden
+
+LIMIT_S = 300.0
+"""So long a process works at one picture, or at the pages of one pair: as `verify --decode` has it."""
+
+
+class _Bare(SpawnProcess):
+    def start(self) -> None:
+        with hidden():
+            super().start()
+
+
+class _Fetching(SpawnProcess):
+    def start(self) -> None:
+        with hidden(STORES):
+            super().start()
+
+
+class _BareContext(SpawnContext):
+    Process = _Bare
+
+
+class _FetchingContext(SpawnContext):
+    Process = _Fetching
+
+
+def spawning(*, fetching: bool = False) -> SpawnContext:
+    """Starts processes that are told nothing secret; those that are `fetching` need the keys of an object store.
+
+    Not forked: a fork of a process with threads may hang.
+    """
+    return _FetchingContext() if fetching else _BareContext()
+
+
+@contextmanager
+def ends_after(seconds: float) -> Generator[None]:
+    """What takes longer ends the process, in the middle of a decoder too. For a worker's main thread."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def follow_parent() -> None:

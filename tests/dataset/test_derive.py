@@ -118,18 +118,16 @@ def test_in_order(tmp_path: Path, recipe: Recipe | None) -> None:
 def test_a_file_that_kills_its_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that dies costs one file, not the export; what was under way with it comes all the same."""
     wanted = files(tmp_path, 40)
-    deadly = tmp_path / "images/17.png"
-    monkeypatch.setenv("DEADLY_FILE", str(deadly))
-    monkeypatch.setattr(bodies, "_read_all", _dying)
+    monkeypatch.setattr(bodies, "_derive_all", _dying)
     with Bodies(tmp_path, "bytes", Recipe(10, "png"), 2) as reader:
         got = dict(reader.load((n, (file,)) for n, file in enumerate(wanted)))
     assert got[17] == [Left("undecodable")]
     assert all(isinstance(got[n][0], Body) for n in range(40) if n != 17)
 
 
-def _dying(directory: str, need: Any, recipe: Any, batch: Any) -> Any:
+def _dying(_limit_s: float, directory: str, need: Any, recipe: Any, batch: Any) -> Any:
     """What a worker does, and one file kills it. The worker imports this module anew."""
-    if any(os.path.join(directory, file.path) == os.environ["DEADLY_FILE"] for job in batch for file in job):
+    if any(file.path == "images/17.png" for job in batch for file in job):
         os.kill(os.getpid(), signal.SIGKILL)
     return [[bodies.read(directory, file, need, recipe) for file in job] for job in batch]
 
