@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import cast
 
 from crawler.assembly import build_disk, build_site
 from crawler.cluster.attempt import Attempt, Kit
@@ -329,4 +330,6 @@ class _Elsewhere(Stop):
 
 def innermost(error: BaseException) -> BaseException:
     """The first exception in a group, however deep."""
-    return innermost(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+    while isinstance(error, BaseExceptionGroup):
+        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+    return error

@@ -49,7 +49,7 @@ class Tools:
     door: Door
     sink: Sink
     log: Log
-    note: Callable[[Event], None]
+    note: Callable[[Event], object]
     quality: str
     stop: Callable[[Stop], None]
     spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
