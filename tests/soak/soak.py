@@ -1,9 +1,11 @@
 """A soak: a long list at full speed against the stand-in at *harsh*, with kills, full disks and other limits meanwhile.
 
     scripts/soak [--ids N] [--minutes M] [--kills K] [--dir FOLDER] [--out FOLDER]
+    scripts/soak --virtual DAYS [--ids N] [--out FOLDER]
 
 The list is the real one where it lies beside the checkout, else as many ids. What must hold at the end is in
 soak_judge.py; exit code 1 if it does not. It leaves `soak.md` (a table), `soak.csv` (each sample) and `soak.svg`.
+`--virtual` plays days at the default rates in made-up time instead (soak_days.py), and leaves `soak-days.md`.
 """
 
 import argparse
@@ -23,12 +25,14 @@ from typing import Any
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "crawl"), str(ROOT / "scripts" / "bench")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "crawl")]
 
+import soak_days  # noqa: E402
 import soak_judge  # noqa: E402
 import soak_report  # noqa: E402
 from judge import status  # noqa: E402
 from soak_plan import WIDE, Amounts, Leg, Limits, legs  # noqa: E402
+from soak_site import MIX, SEED  # noqa: E402
 
 WORKS = 268_118
 LIST = ROOT.parent / "shared" / "data" / "popular_pixiv_image_ids.txt"
@@ -285,7 +289,7 @@ def crawl_is_well(told: Told) -> None:
 def judged(crawl: Soak, seen: dict[str, Any], wanted: Amounts) -> dict[str, Any]:
     """The laws. Raises AssertionError."""
     events = soak_judge.log_is_whole(crawl.root)
-    outcomes = soak_judge.judge_all(crawl.root, crawl.ids, os.cpu_count() or 1)
+    outcomes = soak_judge.judge_all((SEED, MIX), crawl.root, crawl.ids, os.cpu_count() or 1)
     told = status(crawl.root)
     soak_judge.totals_agree(told, outcomes, crawl.root, len(crawl.ids))
     found = soak_judge.weights(crawl.samples.read_text().splitlines())
@@ -298,6 +302,18 @@ def judged(crawl: Soak, seen: dict[str, Any], wanted: Amounts) -> dict[str, Any]
     return {"events": events, "outcomes": outcomes, "status": told, "weights": found, "room": crawl.room}
 
 
+def days(folder: Path, args: argparse.Namespace) -> int:
+    """Days in made-up time, and their report."""
+    ids = listed(args.ids)
+    told = soak_days.play_days(folder, ids, args.virtual)
+    found = soak_days.judged_days(told, folder / "out", ids, args.virtual)
+    text = "\n".join(soak_report.days_table(told, found)) + "\n"
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "soak-days.md").write_text(text)
+    print(text)
+    return 0
+
+
 def main() -> int:
     """Run, judge, report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -306,6 +322,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=None, help="kill -9 so often (default: by the number of ids)")
     parser.add_argument("--seed", type=int, default=1, help="of what goes wrong, and when")
     parser.add_argument("--dir", type=Path, default=None, help="where to work (default: a temporary folder)")
+    parser.add_argument("--virtual", type=float, default=0, metavar="DAYS", help="so many days in made-up time instead")
     parser.add_argument("--keep", action="store_true", help="leave the folder, and the disk mounted on it")
     parser.add_argument("--out", type=Path, default=Path(), help="where the report goes (default: here)")
     args = parser.parse_args()
@@ -317,6 +334,8 @@ def main() -> int:
             folder = tempfile.mkdtemp(prefix="crawler-soak-", dir=args.dir)
         else:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="crawler-soak-", dir=args.dir))
+        if args.virtual:
+            return days(Path(folder), args)
         found = soak(Path(folder), amounts, args.minutes, keep=args.keep)
     soak_report.write(args.out, amounts, found)
     print((args.out / "soak.md").read_text())

@@ -12,7 +12,9 @@ from statistics import median
 from typing import Any
 
 from judge import files, judge_works
-from soak_site import world
+
+from crawler.origin.work import Mix
+from crawler.origin.world import World
 
 PARTS = 24
 """Works are judged in so many lots, by the last three digits of their ids: no list of all lines is ever in memory."""
@@ -32,8 +34,8 @@ def lot_of(id: int) -> int:
     return id % 1000 * PARTS // 1000
 
 
-def judge_lot(root: Path, ids: Sequence[int], lot: int) -> tuple[Counter[str], set[str]]:
-    """Outcomes and files of one lot, every image read. Raises AssertionError."""
+def judge_lot(site: tuple[int, Mix], root: Path, ids: Sequence[int], lot: int) -> tuple[Counter[str], set[str]]:
+    """Outcomes and files of one lot, every image read. `site`: its seed and mix. Raises AssertionError."""
     mine = [id for id in ids if lot_of(id) == lot]
     standing: list[dict[str, Any]] = []
     with (root / "log.jsonl").open("rb") as log:
@@ -43,15 +45,15 @@ def judge_lot(root: Path, ids: Sequence[int], lot: int) -> tuple[Counter[str], s
                 continue
             if lot_of(int(head.partition(b'"id":')[2].partition(b",")[0])) == lot:
                 standing.append(json.loads(raw))
-    return judge_works(world(), root, standing, mine)
+    return judge_works(World(*site), root, standing, mine)
 
 
-def judge_all(root: Path, ids: Sequence[int], processes: int) -> Counter[str]:
+def judge_all(site: tuple[int, Mix], root: Path, ids: Sequence[int], processes: int) -> Counter[str]:
     """Every work's outcome, every image byte for byte, and nothing else in the folder. Raises AssertionError."""
     outcomes: Counter[str] = Counter()
     wanted: set[str] = set()
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        asked = [pool.submit(judge_lot, root, ids, lot) for lot in range(PARTS)]
+        asked = [pool.submit(judge_lot, site, root, ids, lot) for lot in range(PARTS)]
         for answer in asked:
             counts, paths = answer.result()
             outcomes += counts

@@ -3,13 +3,16 @@
 import csv
 import os
 import platform
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from memory_plot import Line, plot
 from soak_judge import Weights, growth
 from soak_plan import Amounts
+
+sys.path.append(str(Path(__file__).parent.parent.parent / "scripts" / "bench"))
+from memory_plot import Line, plot  # noqa: E402
 
 COLUMNS = ("t", "pid", "phase", "ended", "works", "in_flight", "requests", "rss_mb", "fds", "tasks", "threads")
 
@@ -72,3 +75,22 @@ def table(wanted: Amounts, found: dict[str, Any]) -> list[str]:
         ("machine", f"{os.cpu_count()} cores, Python {platform.python_version()}"),
     ]  # fmt: skip
     return ["| soak | |", "| --- | --- |", *(f"| {name} | {text} |" for name, text in rows)]
+
+
+def days_table(told: Any, found: dict[str, Any]) -> list[str]:
+    """The table of days in made-up time."""
+    codes: Counter[str] = Counter("killed" if code is None else f"exit {code}" for _, code in told.runs)
+    outcomes, day = found["outcomes"], 86400
+    works = outcomes["done"] + outcomes["not_found"] + outcomes["restricted"]
+    first, last = told.objects[min(3, len(told.objects) - 1)], told.objects[-1]
+    rows = [
+        ("works", f"{works:,}: {outcomes['done']:,} done; every outcome as the site has it, each image byte for byte"),
+        ("time", f"{told.virtual_s / day:.1f} days in {told.real_s / 60:.1f} min ({told.cpu_s:.0f} s of CPU)"),
+        ("requests", f"{told.requests:,}, {told.refused:,} refused by the site's own limit; none above the rate in any "
+                     "window, nor above the day's budget in any 24 h"),
+        ("runs", f"{len(told.runs)}: " + ", ".join(f"{count} {what}" for what, count in sorted(codes.items()))),
+        ("meanwhile", ", ".join(f"{count} {what}" for what, count in sorted(told.happened.items()))),
+        ("memory", f"{first[1]:,} objects on day {first[0] / day:.1f}, {last[1]:,} on day {last[0] / day:.1f}; at most "
+                   f"{max(tasks for _, _, tasks in told.objects)} tasks"),
+    ]  # fmt: skip
+    return ["| days in made-up time | |", "| --- | --- |", *(f"| {name} | {text} |" for name, text in rows)]

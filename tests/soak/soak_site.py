@@ -10,7 +10,6 @@ import uvloop
 from crawler.origin.faults import PROFILES, plan
 from crawler.origin.server import Origin
 from crawler.origin.work import Mix
-from crawler.origin.world import World
 
 SEED = 21
 PROFILE = "harsh"
@@ -18,11 +17,6 @@ MIX = Mix(scale=0.06, big=0.003, multi=0.1, long=0.005)
 """Pictures of about a kilobyte: a hundred gigabytes of others would test the machine, not the tool."""
 FOR_EVER = 8 + 5
 """Originals that are broken for good are asked for as often as retry.attempts says, and refusals use up none."""
-
-
-def world() -> World:
-    """The world that it serves."""
-    return World(SEED, MIX)
 
 
 def unexplained(origin: Origin) -> int:
