@@ -16,8 +16,8 @@ from crawler.engine.recheck import Recheck
 from crawler.engine.run import Rooms, Run
 from crawler.errors import ConfigError
 from crawler.failpoints import VARIABLE, FailingDisk
-from crawler.model import Absent, Description, Page, Work, WorkId
-from crawler.rules.filter import refusal
+from crawler.model import Absent, Description, Page, WorkId
+from crawler.rules.filter import Traits, refusal
 from crawler.settings import Settings
 from crawler.sinks.place import FolderPlace
 from crawler.sinks.sink import Place
@@ -99,7 +99,7 @@ def build_place(settings: Settings, disk: Disk) -> Place:
 def build_site(settings: Settings, session: str) -> tuple[Site, Callable[[Item], Description | None]]:
     """The site, and what describes an item without a question (site `urls`). Raises ConfigError."""
 
-    def accept(work: Work) -> Absent | None:
+    def accept(work: Traits) -> Absent | None:
         rule = refusal(work, settings.filter)
         return Absent("filtered", rule) if rule else None
 

@@ -78,32 +78,39 @@ class Host:
 
     def enter_now(self, memory: Room, wanted: int) -> Turn | None:
         """As `enter`, if nothing has to be waited for; else None, and nothing was taken."""
-        if self._line.used or self._gate.closed or (self.daily.bounded and not self.daily.open()):
-            return None
         if self.slots.take_nowait(1) is None:
             return None
-        held = memory.take_nowait(wanted)
-        if held is None or not self.pace.reserve_now(self._loop.time()):
+        turn = self._turn_now(memory, wanted)
+        if turn is None:
             self.slots.give(1)
-            if held is not None:
-                memory.give(held)
-            return None
-        self.in_flight += 1
-        self.requests += 1
-        return self.daily.take(held)
+        return turn
 
     async def enter(self, memory: Room, wanted: int) -> Turn:
         """Wait until one request may be sent: what it holds, for `leave`. Raises Draining, StorageFailed."""
         if self.slots.take_nowait(1) is None:
             await self.slots.take(1)
         try:
-            turn = await self._turn(memory, wanted)
+            return self._turn_now(memory, wanted) or await self._turn(memory, wanted)
         except BaseException:
             self.slots.give(1)
             raise
+
+    def _turn_now(self, memory: Room, wanted: int) -> Turn | None:
+        """The turn, if nobody is before us, and neither rate, budget nor memory makes us wait."""
+        if self._line.used or self._gate.closed or (self.daily.bounded and not self.daily.open()):
+            return None
+        held = memory.take_nowait(wanted)
+        if held is None:
+            return None
+        if not self.pace.reserve_now(self._loop.time()):
+            memory.give(held)
+            return None
+        return self._let_out(held)
+
+    def _let_out(self, held: int) -> Turn:
         self.in_flight += 1
         self.requests += 1
-        return turn
+        return self.daily.take(held)
 
     def heard(self) -> None:
         """The host said something, or the connection failed: whoever waits for the outcome of a probe may go on."""
@@ -150,7 +157,7 @@ class Host:
                 self.pace.reserve(max(entered, ready, now - _LATE_S))
                 if self.pace.blocks:
                     self._probe = self._loop.create_future()
-                return self.daily.take(held)
+                return self._let_out(held)
         finally:
             self._head_waits = 0
             self._line.give(1)

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
-from crawler.model import Work
+from typing import Protocol
+
+from crawler.model import Tag
 from crawler.rules.settings import FilterSettings
 
 MADE_BY_AI = 2
 """The site's `aiType` of a work that is; 0 is unknown, 1 is not (pixiv.md 2)."""
 
 
-def refusal(work: Work, settings: FilterSettings) -> str:
+class Traits(Protocol):
+    """What a filter looks at: of a Work, or of metadata that nobody has typed yet."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def page_count(self) -> int: ...
+    @property
+    def x_restrict(self) -> int: ...
+    @property
+    def ai_type(self) -> int: ...
+    @property
+    def bookmarks(self) -> int: ...
+    @property
+    def tags(self) -> tuple[Tag, ...]: ...
+
+
+def refusal(work: Traits, settings: FilterSettings) -> str:
     """The name of the first rule that refuses the work, "" when all let it pass.
 
     Tags are compared whole and regardless of case, by the names the artists gave, not by their translations. A work of

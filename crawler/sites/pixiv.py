@@ -14,9 +14,9 @@ from typing import Any, cast
 import orjson
 
 from crawler.fetch.exchange import Request
-from crawler.model import Absent, Description, Failure, Image, Kind, Work, WorkId
+from crawler.model import Absent, Description, Failure, Image, Kind, WorkId
 from crawler.sites.pixiv_reply import body_of
-from crawler.sites.pixiv_work import KINDS, kept, number, work_of
+from crawler.sites.pixiv_work import KINDS, Glance, kept, number, work_of
 from crawler.sites.settings import SiteSettings
 from crawler.sites.site import Ask
 
@@ -48,7 +48,7 @@ class Pixiv:
     the value in it) for a session that no cookie can hold.
     """
 
-    def __init__(self, settings: SiteSettings, session: str, accept: Callable[[Work], Absent | None]) -> None:
+    def __init__(self, settings: SiteSettings, session: str, accept: Callable[[Glance], Absent | None]) -> None:
         if not _SESSION.fullmatch(session):
             raise ValueError("the session is not the value of a cookie: a blank, quote, comma, semicolon or line break")
         self.quality = settings.quality
@@ -93,12 +93,12 @@ class _Detail:
         if number(raw.get("illustType")) not in KINDS:  # a number, and none that is known
             return Absent("unsupported")
         try:
-            work = work_of(raw)
+            work = Glance(raw)
         except ValueError as why:
             return _bad(str(why))
         return self.site.accept(work) or self._expand(work, raw)
 
-    def _expand(self, work: Work, raw: dict[str, Any]) -> Ask | Description | Failure:
+    def _expand(self, work: Glance, raw: dict[str, Any]) -> Ask | Description | Failure:
         metadata = kept(raw)
         if not _loggable(metadata):
             return _bad("metadata is nested too deeply")

@@ -38,37 +38,65 @@ def kept(body: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
-def work_of(metadata: Mapping[str, Any]) -> Work:
-    """The typed view of a body, whole or `kept`: absent or odd fields read as unknown.
+class Glance:
+    """Of a body, whole or `kept`, what decides whether the work is wanted (see rules.filter.Traits), read when asked
+    for: typing all of it takes longer than the rest of the reply. Absent or odd fields read as unknown.
 
     Raises ValueError naming the field, when `id`, `illustType` or `pageCount` is missing or no number of its range.
     """
-    id = number(metadata.get("id", metadata.get("illustId")))
-    kind = KINDS.get(number(metadata.get("illustType"), -1))
-    pages = number(metadata.get("pageCount"))
-    for name, good in (("id", id > 0), ("illustType", kind is not None), ("pageCount", pages > 0)):
-        if not good:
+
+    __slots__ = ("_metadata", "id", "kind", "page_count")
+
+    def __init__(self, metadata: Mapping[str, Any]) -> None:
+        self._metadata = metadata
+        self.id = number(metadata.get("id", metadata.get("illustId")))
+        self.kind = KINDS.get(number(metadata.get("illustType"), -1), "")
+        self.page_count = number(metadata.get("pageCount"))
+        if not (self.id and self.kind and self.page_count):
+            good = (("id", self.id), ("illustType", self.kind), ("pageCount", self.page_count))
+            name = next(name for name, value in good if not value)
             raise ValueError(f"`{name}` is {metadata.get(name)!r:.40}")
+
+    @property
+    def x_restrict(self) -> int:
+        return number(self._metadata.get("xRestrict"))
+
+    @property
+    def ai_type(self) -> int:
+        return number(self._metadata.get("aiType"))
+
+    @property
+    def bookmarks(self) -> int:
+        return number(self._metadata.get("bookmarkCount"))
+
+    @property
+    def tags(self) -> tuple[Tag, ...]:
+        return _tags(self._metadata.get("tags"))
+
+
+def work_of(metadata: Mapping[str, Any]) -> Work:
+    """The typed view of a body, whole or `kept`: absent or odd fields read as unknown. Raises ValueError as Glance."""
+    seen = Glance(metadata)
     series = _object(metadata.get("seriesNavData"))
     return Work(
-        id=id,
+        id=seen.id,
         title=_text(metadata.get("title", metadata.get("illustTitle"))),
         description=_text(metadata.get("description", metadata.get("illustComment"))),
-        kind=kind or "",
+        kind=seen.kind,
         created=_text(metadata.get("createDate")),
         uploaded=_text(metadata.get("uploadDate")),
         restrict=number(metadata.get("restrict")),
-        x_restrict=number(metadata.get("xRestrict")),
+        x_restrict=seen.x_restrict,
         sanity=number(metadata.get("sl")),
-        ai_type=number(metadata.get("aiType")),
-        page_count=pages,
+        ai_type=seen.ai_type,
+        page_count=seen.page_count,
         width=number(metadata.get("width")) or None,
         height=number(metadata.get("height")) or None,
-        bookmarks=number(metadata.get("bookmarkCount")),
+        bookmarks=seen.bookmarks,
         likes=number(metadata.get("likeCount")),
         views=number(metadata.get("viewCount")),
         comments=number(metadata.get("commentCount")),
-        tags=_tags(metadata.get("tags")),
+        tags=seen.tags,
         user_id=number(metadata.get("userId")),
         user_name=_text(metadata.get("userName")),
         series_id=number(series.get("seriesId")) or None,
