@@ -131,8 +131,8 @@ class Index:
         """SHA-256 over the names of the lines that an export is made of: the same lines, the same digest."""
         found = hashlib.sha256()
         rows = self._base.execute(f"SELECT s.id, s.page, s.log, s.seq, d.log, d.seq {_IMAGES}{_ORDER}")
-        for row in rows:
-            found.update(repr(row).encode())
+        while some := rows.fetchmany(BATCH):
+            found.update("".join(map(repr, some)).encode())
         return found.hexdigest()
 
     def counts(self) -> tuple[int, int]:

@@ -108,9 +108,9 @@ class Job:
             else:
                 self.left["where"] += 1
 
-    def tell(self, size: int) -> None:
-        """One more image is gone through."""
-        self.gone_through[0] += 1
+    def tell(self, size: int, images: int = 1) -> None:
+        """One more image is gone through, or some."""
+        self.gone_through[0] += images
         self.gone_through[1] += size
         if self.progress is not None:
             self.progress(self.gone_through[0], self.gone_through[1])

@@ -16,6 +16,9 @@ FOLDERS = 64
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: a pipe under a file's name must not make us wait.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_NO_NAMES = frozenset(("", ".", ".."))
+_DEEP = 8
+"""No crawl has folders in so many others."""
 Unsound = Literal["missing", "changed", "unreadable"]
 
 
@@ -44,7 +47,7 @@ class Originals:
             inside = self._open.get(folder)
             if inside is None:
                 inside = self._reach(folder)
-            if leads_out(name):
+            if name in _NO_NAMES or "\0" in name:
                 raise FileNotFoundError(errno.ENOENT, "not in the folder", path)
             file = os.open(name, _FILE, dir_fd=inside)
         except (FileNotFoundError, NotADirectoryError):
@@ -59,18 +62,19 @@ class Originals:
 
     def _reach(self, path: str) -> int:
         """A descriptor of a folder. Raises OSError; FileNotFoundError where the path leads out of images/."""
-        if leads_out(path) or not f"{path}/".startswith("images/"):
+        if path == "images":
+            return self._kept(path, os.open(path, _FOLDER, dir_fd=self._root))
+        if leads_out(path) or not path.startswith("images/") or path.count("/") > _DEEP:
             raise FileNotFoundError(errno.ENOENT, "not in images/", path)
+        above, _, name = path.rpartition("/")
+        inside = self._open.get(above)
+        return self._kept(path, os.open(name, _FOLDER, dir_fd=self._reach(above) if inside is None else inside))
+
+    def _kept(self, path: str, folder: int) -> int:
         if len(self._open) >= self._most:
-            self._close()
-        inside = self._root
-        for part in path.split("/"):
-            folder = os.open(part, _FOLDER, dir_fd=inside)
-            if inside != self._root:
-                os.close(inside)
-            inside = folder
-        self._open[path] = inside
-        return inside
+            os.close(self._open.pop(next(iter(self._open))))
+        self._open[path] = folder
+        return folder
 
     def _close(self) -> None:
         for folder in self._open.values():

@@ -30,10 +30,11 @@ from crawler.dataset.originals import FOLDERS, Originals, read_into
 from crawler.dataset.shards import Place, order
 from crawler.dataset.workers import follow_parent
 
-CHUNK_BYTES = 4 << 20
+CHUNK_BYTES = 2 << 20
+"""What is packed at once: little enough to be in the cores' memory still when it is hashed and written."""
 CHUNK_FILES = 256
-SLOT_BYTES = 6 << 20
-"""A chunk's bytes with headers and metadata; what does not fit is made again in memory of its own."""
+SLOT_BYTES = 16 << 20
+"""Room for a chunk, or for an image that is larger; what does not fit is packed again in memory of its own."""
 SLOTS_EACH = 3
 """Slots for each process: one in work, one waiting to be worked at, one waiting to be written."""
 PROCESSES = 4
@@ -215,12 +216,14 @@ class Packs:
         self._shared: Shared | None = None
         self._pool: ProcessPoolExecutor | None = None
         self._free: list[int] = []
+        self._starting: set[Future[tuple[list[Packed], int]]] = set()
         if processes:
             self._shared = Shared(processes * SLOTS_EACH)
             self._free = list(range(self._shared.slots))
             # spawn: a fork of a process with threads may hang.
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(processes, context, _begin, (plan, self._shared))
+            self._starting = {self._pool.submit(_work, (), 0) for _ in range(processes)}
 
     def __enter__(self) -> Packs:
         return self
@@ -235,7 +238,7 @@ class Packs:
     def load(self, refs: Iterable[Ref]) -> Iterator[tuple[list[Packed], memoryview]]:
         """What became of the images, some at a time, and the room where they lie, until the next are asked for."""
         for chunk in _chunks(refs):
-            if self._pool is None:
+            if self._pool is None or not self._started():
                 yield from self._here(chunk)
                 continue
             while not self._free:
@@ -244,6 +247,12 @@ class Packs:
             self._running.append((self._submit(chunk, slot), slot, chunk))
         while self._running:
             yield from self._take()
+
+    def _started(self) -> bool:
+        """Whether a process is there to work; until then there is no reason to wait for one."""
+        if self._starting and any(future.done() for future in self._starting):
+            self._starting = set()
+        return not self._starting
 
     def _submit(self, chunk: Sequence[Ref], slot: int) -> Future[tuple[list[Packed], int]]:
         assert self._pool is not None

@@ -109,6 +109,8 @@ def _packed(job: Job) -> None:
         for some, room in packs.load(job.index.refs()):
             for one in some:
                 _place(job, parts[one.split], one, room)
+            gone_through = [one.facts.bytes for one in some if one.facts is not None and one.why != "finished"]
+            job.tell(sum(gone_through), len(gone_through))
             for shard in opened.values():
                 shard.flush()
         for part in parts.values():
@@ -129,7 +131,6 @@ def _place(job: Job, part: Series, one: Packed, room: memoryview) -> None:
         part.leave(one.place, one.why)
     else:
         part.add(one.place, (room, one.start, one.end))
-    job.tell(one.facts.bytes)
 
 
 def _into_shards(job: Job, parts: Mapping[str, Series], need: Need, made: Callable[[Row, Body], Any]) -> None:

@@ -36,6 +36,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Collection, Mapping
+from functools import cache
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -171,16 +172,19 @@ def _is_id(id: object) -> bool:
 
 def sound(event: Event) -> bool:
     """Whether what a fold goes by has the types that it has: a checksum can be anybody's, and so can a log."""
-    types = _COLLECTED if isinstance(event, Collected) else _KINDS
-    for name in event.__slots__:
-        value: object = getattr(event, name)
-        kinds = types.get(name)
-        if kinds is not None and type(value) not in kinds:
+    for name, kinds in _checks(type(event)):
+        if type(getattr(event, name)) not in kinds:
             return False
     id: object = getattr(event, "id", 0)
     if not _is_id(id) and not (id is None and isinstance(event, Voided)):
         return False
     return not isinstance(event, Described) or all(type(image.page) in _PAGE for image in event.images)
+
+
+@cache
+def _checks(kind: type[Event]) -> list[tuple[str, Collection[type]]]:
+    types = _COLLECTED if issubclass(kind, Collected) else _KINDS
+    return [(name, types[name]) for name in kind.__slots__ if name in types]
 
 
 def rescue(raw: bytes) -> list[bytes]:
