@@ -158,8 +158,8 @@ class Door:
             headers = request.headers
             if request.secret and where.origin.id == first.origin.id:
                 headers = {**headers, **request.secret}
-            elif where is not first and where.origin.id[1] != first.origin.id[1]:
-                # Another host need not know where we come from.
+            elif where is not first and where.origin.id[:2] != first.origin.id[:2]:
+                # Another host, or another scheme, need not know where we come from.
                 headers = {name: value for name, value in headers.items() if name.lower() != "referer"}
             outcome = await self._visit(exchange, request, where, headers, again=again)
             if not isinstance(outcome, Where):
