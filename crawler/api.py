@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from types import TracebackType
+from typing import Protocol
 
 from crawler import session as sessions
 from crawler.assembly import Wishes, build_run
@@ -16,7 +17,7 @@ from crawler.checks import complaints
 from crawler.engine.books import Outcome
 from crawler.engine.follower import Follower
 from crawler.engine.recheck import Recheck
-from crawler.engine.run import Attendant, Pull, Run
+from crawler.engine.run import Attendant, Pull
 from crawler.engine.settings import LimitsSettings
 from crawler.errors import ConfigError
 from crawler.events import Event
@@ -69,6 +70,16 @@ def _session(settings: Settings, given: str | None) -> str:
     return sessions.checked(given) if given else ""
 
 
+class Job(Protocol):
+    """What a crawl does: a `Run`, or many processes behind a driver. See there."""
+
+    async def go(self, attendants: Sequence[Attendant] = ()) -> Outcome: ...
+    def drain(self, reason: str, code: int, text: str = "") -> None: ...
+    def reload(self, limits: LimitsSettings) -> None: ...
+    def snapshot(self) -> Snapshot: ...
+    def follow(self) -> Follower: ...
+
+
 class Crawl:
     """One crawl; entered once, it runs until it is finished or its block is left.
 
@@ -81,7 +92,7 @@ class Crawl:
     list). What stops it later (the site, the disk) is told by `outcome`.
     """
 
-    def __init__(self, run: Run, attendants: Sequence[Attendant] = ()) -> None:
+    def __init__(self, run: Job, attendants: Sequence[Attendant] = ()) -> None:
         self._run = run
         self._attendants = attendants
         self._group: asyncio.TaskGroup | None = None

@@ -7,10 +7,11 @@ import asyncio
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from crawler.checks import paths_of
-from crawler.cli.errors import UsageError
+from crawler.cli import cluster
+from crawler.cli.cluster import add_cluster_flags
 from crawler.cli.flags import add_manifest_flag, add_setting_flags, flag_values
 from crawler.cli.loading import Loaded, load, unbounded_session
 from crawler.cli.rechecking import add_recheck_flags, recheck_of, would_ask_again
@@ -25,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_setting_flags(parser)
     add_manifest_flag(parser)
     add_recheck_flags(parser)
+    add_cluster_flags(parser)
     parser.add_argument("--no-wait", action="store_true", help="end with code 6 when a daily budget is spent")
     parser.add_argument("--dry-run", action="store_true", help="say what would run, ask nothing (= crawler plan)")
 
@@ -44,27 +46,39 @@ def run(args: argparse.Namespace) -> int:
     def again() -> Loaded:
         return load(Path(args.config) if args.config else None, flag_values(args), os.environ)
 
-    return execute(again(), Talk(quiet=args.quiet), args.config or "CONFIG", recheck, again, waits=not args.no_wait)
+    loaded, talk = again(), Talk(quiet=args.quiet)
+    if args.stop:
+        return cluster.stop(loaded, talk, args.ray)
+    asked = Asked(recheck, waits=not args.no_wait, ray=args.ray)
+    return execute(loaded, talk, args.config or "CONFIG", asked, again)
+
+
+class Asked(NamedTuple):
+    """What the command line asks beside the settings. `waits`: a spent daily budget is waited out; `ray`: HOST:PORT of
+    a cluster."""
+
+    recheck: Recheck | None = None
+    waits: bool = True
+    ray: str = ""
+
+
+PLAIN = Asked()
 
 
 def execute(
     loaded: Loaded,
     talk: Talk,
     config: str,
-    recheck: Recheck | None = None,
+    asked: Asked = PLAIN,
     again: Callable[[], Loaded] | None = None,
-    *,
-    waits: bool = True,
 ) -> int:
     """Run with a display as configured, then say how it ended; the exit code. `config` is what `run` was given,
-    `again` reads the settings anew (SIGHUP), `waits`: a spent daily budget is waited out."""
+    `again` reads the settings anew (SIGHUP)."""
     from crawler.cli.assembly import conduct, open_page, prepare
     from crawler.engine.run import Attendant, Pull
     from crawler.watch.show import watch
     from crawler.watch.status_file import keep_status
 
-    if loaded.settings.cluster.workers > 1:
-        raise UsageError("cluster.workers: not available in this version: leave it at 1")
     for remark in (*loaded.remarks, unbounded_session(loaded)):
         if remark:
             talk.warn(f"warning: {remark}")
@@ -81,7 +95,12 @@ def execute(
     attendants: list[Attendant] = [status] if talk.quiet else [screen, status]
     if ui.page_port:
         attendants.append(open_page(loaded, talk).attend)
-    outcome = conduct(prepare(loaded, talk, attendants, recheck, waits=waits), talk, again)
+    if cluster.is_asked(loaded, asked.ray):
+        cluster.check(loaded, asked.ray, waits=asked.waits)
+        with cluster.crew(loaded, talk, asked.ray) as crew:
+            outcome = conduct(cluster.prepare(loaded, talk, attendants, crew, asked.recheck), talk, again)
+    else:
+        outcome = conduct(prepare(loaded, talk, attendants, asked.recheck, waits=asked.waits), talk, again)
     if isinstance(outcome, int):
         talk.warn("Stopped at once; what was in flight is fetched again by the next run.")
         return outcome

@@ -7,7 +7,7 @@ coordinator that lives, and closes every other one: no worker of those can commi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -32,6 +32,7 @@ from crawler.engine.follower import Follower
 from crawler.engine.recheck import Again
 from crawler.engine.run import Attendant, attend, first_of, note_opening
 from crawler.engine.settings import LimitsSettings
+from crawler.events import Throttled
 from crawler.log.files import LOG
 from crawler.log.writer import Log
 from crawler.model import bit_of
@@ -102,6 +103,10 @@ class Driver:
     def census(self) -> Census | None:
         """What the counting pass found, once it is over."""
         return self._books.census
+
+    def known(self) -> Mapping[str, Throttled]:
+        """What limiters told last, by host, for a budget that begins; nothing before the log was read."""
+        return {} if self._books.log is None else self._books.log.state.throttled
 
     def follow(self) -> Follower:
         """Every event that is merged from now on."""

@@ -161,19 +161,16 @@ class Hand:
     def __init__(self, plan: Plan, name: str) -> None:
         self._plan, self._name = plan, name
         self._lock = asyncio.Lock()
-        self._over = False
+        gc.freeze()
+        gc.set_threshold(YOUNG)
 
     async def run(self) -> None:
-        """Work until there is no more; asked again, wait for that too."""
+        """Work until there is no more. Asked again, by a driver that came after another, first wait for that."""
         async with self._lock:
-            if self._over:
-                return
-            gc.freeze()
-            gc.set_threshold(YOUNG)
-            while not self._over:
+            while True:
                 try:
                     await self._work(f"{self._name}.{secrets.token_hex(4)}")
-                    self._over = True
+                    return
                 except Unreachable:  # no lease can be left: from the beginning, as somebody new
                     await asyncio.sleep(1)
 

@@ -7,6 +7,7 @@ import hashlib
 import secrets
 import socket
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -25,6 +26,8 @@ from crawler.settings import Settings
 
 EVERY_S = 2.0
 """How often the driver says that it lives, and looks for nodes that came."""
+LEAVE_S = 3.0
+"""So long workers may take to hear that it is over; then they are ended."""
 SILENT_S = 15.0
 """A driver on another host that was not heard for so long is gone."""
 CRASHES = 5
@@ -80,6 +83,8 @@ class Crew:
         self._tell = tell
         self._me = (secrets.token_hex(8), socket.gethostname())
         self._hired: set[str] = set()
+        self._at_work: set[str] = set()
+        self._idle = asyncio.Event()
         self._desk: Any = None
         self._till: Any = None
 
@@ -126,6 +131,9 @@ class Crew:
 
             tasks.append(group.create_task(self._hire(keep)))
             await done.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LEAVE_S):  # they clear up behind them
+                    await self._idle.wait()
             for task in tasks:
                 task.cancel()
 
@@ -165,9 +173,13 @@ class Crew:
         while crashes < CRASHES:
             try:
                 actor = await asyncio.to_thread(partial(ray_door.hire, name, plan.namespace, Hand, plan, name, at=spot))
+                self._works(name)
                 await actor.run.remote()
-                return
+                self._rests(name)
+                crashes = 0
+                await asyncio.sleep(EVERY_S)  # there is no more, unless the driver finds some
             except ray_door.trouble() as error:
+                self._rests(name)
                 if (cause := ray_door.cause(error)) is not None:
                     crashes += 1
                     self._tell(f"{name} broke ({type(cause).__name__}: {cause}); it is begun again.")
@@ -176,6 +188,15 @@ class Crew:
                     return  # its node is gone, and comes back under another id
                 await asyncio.sleep(1)
         self.drain("error", 1, f"{name} broke {CRASHES} times: this is a bug, not your mistake. Please report it.")
+
+    def _works(self, name: str) -> None:
+        self._at_work.add(name)
+        self._idle.clear()
+
+    def _rests(self, name: str) -> None:
+        self._at_work.discard(name)
+        if not self._at_work:
+            self._idle.set()
 
 
 async def stop(plan: Plan, tell: Callable[[str], None]) -> bool:

@@ -7,6 +7,9 @@ Python code opens (PEP 578), whatever library asked for it.
 import ipaddress
 import sys
 
+OWN = ipaddress.ip_network("10.99.7.0/30")
+"""Of two network namespaces that one test makes, with a cable between them and no way out (cluster/namespaces.py)."""
+
 violations: list[str] = []
 
 
@@ -20,7 +23,7 @@ def is_local(host: object) -> bool:
     except ValueError:
         return False
     mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback or (mapped or address).is_unspecified
+    return (mapped or address).is_loopback or (mapped or address).is_unspecified or address in OWN
 
 
 def watch(event: str, args: tuple[object, ...]) -> None:

@@ -1,0 +1,121 @@
+"""`crawler run` on many processes: what is refused, Ray around the run, and `--stop`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+from collections.abc import Generator, Sequence
+from typing import TYPE_CHECKING
+
+from crawler.checks import alone
+from crawler.cli.errors import ConfigError, UsageError
+from crawler.cli.layers import Origin, Problem
+from crawler.cli.loading import Loaded
+from crawler.cli.talk import Talk
+
+if TYPE_CHECKING:
+    from crawler.api import Crawl
+    from crawler.cluster.ray_actors import Secret
+    from crawler.cluster.ray_crew import Crew
+    from crawler.engine.recheck import Recheck
+    from crawler.engine.run import Attendant
+
+
+def add_cluster_flags(parser: argparse.ArgumentParser) -> None:
+    """`--ray` and `--stop`."""
+    group = parser.add_argument_group("many machines", "a Ray cluster that runs already; see docs/cluster.md")
+    group.add_argument(
+        "--ray",
+        metavar="HOST:PORT",
+        default="",
+        help="fetch with a worker on each of its nodes, or with cluster.workers of them over all",
+    )
+    group.add_argument(
+        "--stop", action="store_true", help="with --ray: drain the crawl of this config there, and wait for its end"
+    )
+
+
+def is_asked(loaded: Loaded, address: str) -> bool:
+    """Whether this run is one of many processes."""
+    return bool(address) or loaded.settings.cluster.workers > 1
+
+
+def check(loaded: Loaded, address: str, *, waits: bool = True) -> None:
+    """Raises ConfigError, UsageError for what many processes cannot do."""
+    if not waits:
+        raise UsageError("--no-wait: is about limits.daily, and many processes keep no daily budget")
+    settings = loaded.settings
+    key = "--ray" if address else "cluster.workers"
+    place = Origin("flag", "--ray") if address else loaded.origin[key]
+    wrong = list(alone(settings, key))
+    from crawler.cluster import ray_door
+
+    if text := ray_door.missing():
+        wrong.append((key, text))
+    if address and "@" in settings.network.proxy:
+        wrong.append((key, "network.proxy holds a password, and Ray would keep it: use a proxy that knows our address"))
+    if wrong:
+        raise ConfigError([Problem(place, key, text).line() for _, text in wrong])
+
+
+@contextlib.contextmanager
+def crew(loaded: Loaded, talk: Talk, address: str) -> Generator[Crew]:
+    """The crew for a run, on a Ray that is started for it or (`address`) joined. Raises ConfigError, InUse."""
+    from crawler.cluster import ray_door
+    from crawler.cluster.ray_actors import dissolve
+    from crawler.cluster.ray_crew import Crew, plan_of
+    from crawler.log.files import InUse
+
+    plan = plan_of(loaded.settings, secret_of(loaded))
+    wanted = loaded.settings.cluster.workers
+    if not address:
+        talk.say(f"Starting Ray on this machine, for {wanted} workers.")
+    with ray_door.joined(address) if address else ray_door.own(wanted):
+        made = Crew(plan, 0 if address and wanted == 1 else wanted, talk.say)
+        made.attach()
+        try:
+            yield made
+        except InUse:
+            raise  # by another driver: its crew is not ours to send home
+        except BaseException:
+            dissolve(plan.namespace)
+            raise
+        dissolve(plan.namespace)
+
+
+def prepare(
+    loaded: Loaded, talk: Talk, attendants: Sequence[Attendant], crew: Crew, recheck: Recheck | None = None
+) -> Crawl:
+    """The crawl that the settings describe, done by this crew. Raises ConfigError."""
+    from crawler.api import Crawl
+    from crawler.assembly import Wishes
+    from crawler.cluster.driver import Driver
+
+    wishes = Wishes(recheck, talk.counted)
+    driver = Driver(loaded.settings, loaded.session, crew.coordinator, crew.budget, crew.expected, wishes)
+    crew.drain, crew.known = driver.drain, driver.known
+    return Crawl(driver, [*attendants, crew.attend])
+
+
+def secret_of(loaded: Loaded) -> Secret:
+    """Where each node is to look for the session."""
+    if not loaded.session:
+        return "none"
+    return "environment" if loaded.session_origin.kind == "environment" else "file"
+
+
+def stop(loaded: Loaded, talk: Talk, address: str) -> int:
+    """Drain what runs there; 0 when it is over, or never was."""
+    from crawler.cluster import ray_door
+    from crawler.cluster.ray_crew import plan_of
+    from crawler.cluster.ray_crew import stop as drain
+
+    if not address:
+        raise UsageError("--stop goes with --ray HOST:PORT; a run on this machine alone ends with Ctrl-C")
+    check(loaded, address)
+    plan = plan_of(loaded.settings, secret_of(loaded))
+    with ray_door.joined(address):
+        found = asyncio.run(drain(plan, talk.say))
+    talk.say("It is over; the same command without --stop goes on." if found else "No crawl of this output runs there.")
+    return 0
