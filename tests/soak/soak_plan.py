@@ -65,7 +65,7 @@ def legs(wanted: Amounts) -> list[Leg]:
     narrow = sorted(dice.randrange(int(wanted.ids * 0.9)) for _ in range(wanted.reloads))
     changes: list[tuple[int, Limits]] = []
     for n, at in enumerate(narrow):
-        changes += [(at, OTHERS[n % len(OTHERS)]), (at + max(20, wanted.ids // 400), WIDE)]
+        changes += [(at, OTHERS[n % len(OTHERS)]), (at + max(20, wanted.ids // 1000), WIDE)]
     changes.sort(key=lambda change: change[0])
     found: list[Leg] = []
     begin = 0

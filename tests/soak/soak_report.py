@@ -12,7 +12,7 @@ from soak_judge import Weights, growth
 from soak_plan import Amounts
 
 sys.path.append(str(Path(__file__).parent.parent.parent / "scripts" / "bench"))
-from memory_plot import Line, plot  # noqa: E402
+from memory_plot import Line, plot
 
 COLUMNS = ("t", "pid", "phase", "ended", "works", "in_flight", "requests", "rss_mb", "fds", "tasks", "threads")
 
