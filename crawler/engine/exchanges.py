@@ -33,7 +33,8 @@ class Question(Generic[A]):
 
     def __init__(self, ask: Asking[A]) -> None:
         self._ask = ask
-        self._body = bytearray()
+        self._parts: list[bytes] = []
+        self._size = 0
         self._status = 0
         self._type = ""
         self.answer: A | None = None
@@ -42,18 +43,19 @@ class Question(Generic[A]):
         return self._ask.request()
 
     async def start(self, head: Head) -> Failure | None:
-        self._body.clear()
+        self._parts, self._size = [], 0
         self._status, self._type = head.status, head.headers.get("content-type", "")
         return None
 
     async def feed(self, chunk: bytes) -> None:
-        if len(self._body) <= ANSWER_BYTES:
-            self._body += chunk
+        if self._size <= ANSWER_BYTES:
+            self._size += len(chunk)
+            self._parts.append(chunk)
 
     async def finish(self) -> Failure | None:
-        if len(self._body) > ANSWER_BYTES:
+        if self._size > ANSWER_BYTES:
             return Failure(Kind.TOO_LARGE, f"metadata of more than {ANSWER_BYTES} bytes", self._status)
-        answer = self._ask.read(self._status, self._type, bytes(self._body))
+        answer = self._ask.read(self._status, self._type, b"".join(self._parts))
         if isinstance(answer, Failure):
             return answer
         self.answer = answer

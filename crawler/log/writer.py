@@ -84,6 +84,7 @@ class Log:
         self._buffer: list[bytes] = []
         self._waiting = 0
         self._committing = asyncio.Lock()
+        self._ms, self._t = -1, ""
         self._second, self._stamp = -1, ""
         self._poison: str | None = None
         self._closed = False
@@ -128,10 +129,8 @@ class Log:
         if self._poison is not None:
             self._check()
         seq = self.next_seq
-        second, ms = divmod(int(self.clock() * 1000), 1000)
-        if second != self._second:
-            self._second, self._stamp = second, f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}"
-        t = f"{self._stamp}.{ms:03}Z"
+        ms = int(self.clock() * 1000)
+        t = self._t if ms == self._ms else self._tell(ms)
         raw = encode(self.id, seq, t, event)
         self.next_seq = seq + 1
         self._buffer.append(raw)
@@ -170,6 +169,14 @@ class Log:
             self._told.append(whole.event)
         take_in(self.state, line)
         return line
+
+    def _tell(self, ms: int) -> str:
+        """A time (UTC milliseconds) as lines have it; many have the same."""
+        second = ms // 1000
+        if second != self._second:
+            self._second, self._stamp = second, f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}"
+        self._ms, self._t = ms, f"{self._stamp}.{ms % 1000:03}Z"
+        return self._t
 
     async def commit(self) -> None:
         """Make durable what was noted before; waits for a commit under way. Raises StorageFailed.

@@ -65,8 +65,9 @@ class Inspector:
     def finish(self) -> Media | Failure:
         """What it is; else NOT_AN_IMAGE (something else), TRUNCATED (no end), BROKEN (it contradicts itself)."""
         verdict = self._reader.finish() if self._reader is not None else _short(self._head)
-        if isinstance(verdict, Media) and self._page is not None and (self._page == "zip") != (verdict.ext == "zip"):
-            wanted = "the archive of an animation" if self._page == "zip" else "an image"
+        page = self._page
+        if page is not None and isinstance(verdict, Media) and (page == "zip") != (verdict.ext == "zip"):
+            wanted = "the archive of an animation" if page == "zip" else "an image"
             return Failure(Kind.NOT_AN_IMAGE, f"{verdict.mime} where {wanted} should be")
         return verdict
 

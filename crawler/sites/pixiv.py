@@ -38,6 +38,7 @@ _DEEPEST = 100
 """Nesting of metadata beyond which it could not be logged: orjson writes 254 levels and reads more."""
 
 
+_NO_BODY = (Absent, Failure)
 _OF_IMAGES = {"Referer": HOME, "Accept-Encoding": "identity"}
 
 
@@ -80,7 +81,7 @@ class _Detail:
 
     def read(self, status: int, content_type: str, body: bytes) -> Ask | Description | Absent | Failure:
         said = body_of(status, content_type, body, session=bool(self.site.secret))
-        if isinstance(said, Absent | Failure):
+        if isinstance(said, _NO_BODY):
             return said
         if not isinstance(said, dict):
             return _bad("`body` is a list")
@@ -123,7 +124,7 @@ class _Pages:
 
     def read(self, status: int, content_type: str, body: bytes) -> Ask | Description | Absent | Failure:
         said = _of_known_work(body_of(status, content_type, body, session=bool(self.site.secret)), status)
-        if isinstance(said, Absent | Failure):
+        if isinstance(said, _NO_BODY):
             return said
         if not isinstance(said, list) or not said:
             return _bad("no pages")
@@ -158,7 +159,7 @@ class _Ugoira:
 
     def read(self, status: int, content_type: str, body: bytes) -> Ask | Description | Absent | Failure:
         said = _of_known_work(body_of(status, content_type, body, session=bool(self.site.secret)), status)
-        if isinstance(said, Absent | Failure):
+        if isinstance(said, _NO_BODY):
             return said
         meta = _object(said)
         frames = meta.get("frames")
