@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from crawler.cluster.commits import Ledger
 from crawler.cluster.coordinator import LedgerCoordinator
 from crawler.cluster.driver import Driver
 from crawler.cluster.output import Output
+from crawler.cluster.protocol import Unreachable
 from crawler.cluster.worker import Worker
 from crawler.disk import Disk
 from crawler.engine.books import Outcome
@@ -26,20 +27,58 @@ def some_ids(count: int, seed: int = 1) -> list[int]:
     return random.Random(seed).sample(range(258, 61_897_803), count)
 
 
-def settings_of(folder: Path, origin: Any, ids: Sequence[int] | None, extra: str = "") -> Settings:
-    """The settings of a crawl of these ids into `folder/out`."""
+def settings_of(folder: Path, origin: Any, ids: Sequence[int], flags: dict[str, str] | None = None) -> Settings:
+    """The settings of a crawl of these ids into `folder/out`; `flags`: dotted keys and values as typed."""
     folder.mkdir(parents=True, exist_ok=True)
-    source = 'path = "ids.txt"'
-    if ids is not None:
-        (folder / "ids.txt").write_text("\n".join(map(str, ids)))
-    return load(write_config(folder, origin, source, extra), {}, {}).settings
+    (folder / "ids.txt").write_text("\n".join(map(str, ids)))
+    return load(write_config(folder, origin, 'path = "ids.txt"'), flags or {}, {}).settings
+
+
+async def until(condition: Callable[[], object], seconds: float = 60) -> None:
+    """Wait for something that comes."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - others do not know that we wait
+            await asyncio.sleep(0.01)
+
+
+class Wire:
+    """A coordinator as one worker has it: what it says is lost while the wire is `cut`."""
+
+    def __init__(self, coordinator: Any) -> None:
+        self._coordinator = coordinator
+        self.cut = False
+
+    def _through(self) -> Any:
+        if self.cut:
+            raise Unreachable("cut")
+        return self._coordinator
+
+    async def lease(self, worker: str, ask: int) -> Any:
+        return await self._through().lease(worker, ask)
+
+    async def renew(self, worker: str, held: Sequence[tuple[str, int]], flight: Any) -> Any:
+        return await self._through().renew(worker, held, flight)
+
+    async def commit(self, worker: str, shard: str, epoch: int) -> Any:
+        return await self._through().commit(worker, shard, epoch)
+
+    async def release(self, worker: str, shard: str, epoch: int) -> None:
+        await self._through().release(worker, shard, epoch)
+
+    async def fail(self, worker: str, shard: str, epoch: int, reason: str) -> None:
+        await self._through().fail(worker, shard, epoch, reason)
+
+    async def halt(self, worker: str, halt: Any) -> None:
+        await self._through().halt(worker, halt)
 
 
 class Cluster:
     """A coordinator and a budget that live as long as this, and any number of workers, each a task of this loop."""
 
-    def __init__(self, settings: Settings, ttl_s: float = 3.0, **more: Any) -> None:
+    def __init__(self, settings: Settings, ttl_s: float = 3.0, session: str = "", **more: Any) -> None:
         self.settings = settings
+        self.session = session
+        self.root = settings.output.home
         self.output = Output(settings, Disk(sync=False))
         self.ledger = Ledger(self.output.shelf)
         self.coordinator = LedgerCoordinator(self.ledger, ttl_s=ttl_s, **more)
@@ -48,11 +87,11 @@ class Cluster:
 
     def driver(self, workers: int = 2) -> Driver:
         """A driver of this cluster."""
-        return Driver(self.settings, "", self.coordinator, self.budget, workers)
+        return Driver(self.settings, self.session, self.coordinator, self.budget, workers)
 
     def start(self, name: str, coordinator: Any = None) -> Worker:
         """One more worker."""
-        worker = Worker(self.settings, "", name, coordinator or self.coordinator, self.budget)
+        worker = Worker(self.settings, self.session, name, coordinator or self.coordinator, self.budget)
         self.workers[name] = asyncio.create_task(worker.run(), name=name)
         return worker
 
