@@ -42,6 +42,7 @@ BATCH_MAX = 1000
 _POLL_S, _POLL_MAX_S = 0.05, 5.0
 _ASKING_S = 2.0
 """Who asked a host within so long shares it."""
+_FLOW_S, _FLOWS_MAX, _SENDS = 4.0, 1000, 32
 _HOSTS_MAX = 4096
 _HOSTS_SHOWN = 100
 _EVENTS_MAX = 10_000
@@ -61,6 +62,7 @@ class _Host:
 
     __slots__ = (
         "_asking",
+        "_flows",
         "_line",
         "burst",
         "cut",
@@ -90,6 +92,7 @@ class _Host:
         self.refused = self.requests = 0
         self._asking: OrderedDict[str, float] = OrderedDict()
         self._line = -math.inf
+        self._flows: dict[str, tuple[float, float]] = {}
 
     def idle(self, now: float) -> bool:
         """Nobody asked lately, and no block is left to be remembered."""
@@ -110,6 +113,20 @@ class _Host:
         interval = 1 / self.pace.rate if self.pace.rate else 0.0
         self._line = max(min(self._line, now + _POLL_MAX_S), opens - interval) + interval
         return min(max(self._line - now, _POLL_S), _POLL_MAX_S)
+
+    def flows(self, worker: str, requests: int, now: float) -> None:
+        """So many were sent since this worker's last word, without permits: there is no limit."""
+        before, _ = self._flows.get(worker, (now - 1.0, 0.0))
+        if now - before >= _POLL_S:
+            self._flows[worker] = (now, requests / (now - before))
+        if len(self._flows) > _FLOWS_MAX:
+            self._flows = {one: flow for one, flow in self._flows.items() if now - flow[0] < _FLOW_S}
+
+    def remember_flow(self, sent: float) -> None:
+        """Have the pace know at what rate the host was asked when it refused what was `sent` then."""
+        flow = sum(rate for at, rate in self._flows.values() if abs(sent - at) < _FLOW_S)
+        for back in range(_SENDS if flow else 0, -1, -1):
+            self.pace.reserve(sent - back / (flow or 1.0))
 
     def _share(self, now: float) -> int:
         for worker in list(takewhile(lambda one: now - self._asking[one] > _ASKING_S, self._asking)):
@@ -229,6 +246,8 @@ class Budget:
     def _hear(self, host: _Host, worker: str, report: Report, now: float, said: float) -> None:
         """Take in a report, in the order in which its requests were sent."""
         host.requests += report.requests
+        if not host.pace.rate:
+            host.flows(worker, report.requests, now)
         heard: list[tuple[float, Refusal | None]] = [(said - max(0.0, age), None) for age in report.clean]
         heard += [(said - max(0.0, one.age_s), one) for one in report.refusals]
         heard.sort(key=lambda one: one[0])
@@ -251,6 +270,8 @@ class Budget:
             change = host.pace.troubled(sent, now, refusal.reason)
         else:
             host.refused += 1
+            if not host.pace.rate and not host.pace.blocks:
+                host.remember_flow(sent)
             change = host.pace.refused(
                 sent, now, refusal.retry_after_s, refusal.reason, again=refusal.again, limited=refusal.limited
             )
