@@ -28,7 +28,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
@@ -38,22 +38,28 @@ from contenders import CONNECTIONS, Command, Job, install, ours, version
 from throughput import machine
 
 bench_origin.FIRST_PORT = 18_600  # the throughput benchmark may be running
-COUNTS = {"20 KB": 6000, "300 KB": 1500, "1.5 MB": 400}
+COUNTS = {"20 KB": 30_000, "300 KB": 4000, "1.5 MB": 1200}
 """Images, at --scale 1."""
-SHARE = {"20 KB": 0.25, "300 KB": 0.5, "1.5 MB": 0.5}
+SHARE = {"20 KB": 0.05, "300 KB": 0.2, "1.5 MB": 0.2}
 """Of these, in the second table: img2dataset takes milliseconds for each."""
 SHARD_MB = 256
 
 
 @dataclass(frozen=True)
 class Took:
-    """Seconds of wall clock and of CPU."""
+    """Seconds of wall clock and of CPU; of the wall clock, how many the same takes for one image."""
 
     wall: float
     cpu: float
+    start: float = 0.0
 
     def __add__(self, other: Took) -> Took:
-        return Took(self.wall + other.wall, self.cpu + other.cpu)
+        return Took(self.wall + other.wall, self.cpu + other.cpu, self.start + other.start)
+
+    @property
+    def net(self) -> float:
+        """Wall clock without start-up."""
+        return self.wall - self.start
 
 
 class Bench:
@@ -106,14 +112,17 @@ class Bench:
         self.took(ours(job, "", whole=False), job.folder, self.cores)
         return job.out
 
-    def beside_tar(self, crawl: Path) -> Iterator[tuple[str, Took]]:
-        """Each way once."""
+    def beside_tar(self, crawl: Path, one: Path) -> Iterator[tuple[str, Took]]:
+        """Each way once; `one`: the folder of a crawl of one image."""
         for name, build in TARS.items():
-            folder = self.folder()
-            yield name, self.took(build(crawl, folder), folder, self.cores)
+            folders = self.folder(), self.folder()
+            start = self.took(build(one, folders[0]), folders[0], self.cores).wall
+            took = self.took(build(crawl, folders[1]), folders[1], self.cores)
+            yield name, replace(took, start=start)
             if name.startswith("crawler"):
-                assert members(folder.glob("tars/*.tar")) == sum(1 for _ in crawl.glob("images/*/*"))
-            self.clear(folder)
+                assert members(folders[1].glob("tars/*.tar")) == sum(1 for _ in crawl.glob("images/*/*"))
+            for folder in folders:
+                self.clear(folder)
 
     # -- beside img2dataset ------------------------------------------------------------------------
 
@@ -192,21 +201,22 @@ def members(tars: Iterator[Path]) -> int:
 
 def table(title: str, found: dict[tuple[str, str], list[Took]], base: str) -> str:
     """Medians, beside the one of `base`."""
-    out = [f"**{title}**", "", f"| | size | images | wall s | CPU s | MB/s | × {base}, wall | × {base}, CPU |"]
-    out.append("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    started = any(run.start for runs in found.values() for run in runs)
+    head = f"| | size | images | wall s | CPU s | MB/s | × {base}, wall | × {base}, CPU |"
+    head += f" start-up s | × {base}, wall without start-up |" if started else ""
+    out = [f"**{title}**", "", head, "| --- " * (head.count("|") - 1) + "|"]
     for (size, key), runs in found.items():
         images, name = int(key.partition("|")[0]), key.partition("|")[2]
         floor = found[size, f"{images}|{base}"]
-        wall, cpu = (statistics.median(getattr(run, what) for run in runs) for what in ("wall", "cpu"))
+        wall, cpu, start = (statistics.median(getattr(run, what) for run in runs) for what in ("wall", "cpu", "start"))
         # Of the same round, so that what else the machine does weighs on both.
-        walls, cpus = (
+        walls, cpus, nets = (
             statistics.median(getattr(a, what) / getattr(b, what) for a, b in zip(floor, runs, strict=True))
-            for what in ("wall", "cpu")
+            for what in ("wall", "cpu", "net")
         )
         speed = images * SIZES[size] / wall / 1e6
-        out.append(
-            f"| {name} | {size} | {images:,} | {wall:.2f} | {cpu:.2f} | {speed:,.0f} | {walls:.2f} | {cpus:.2f} |"
-        )
+        row = f"| {name} | {size} | {images:,} | {wall:.2f} | {cpu:.2f} | {speed:,.0f} | {walls:.2f} | {cpus:.2f} |"
+        out.append(row + (f" {start:.2f} | {nets:.2f} |" if started else ""))
     return "\n".join(out) + "\n"
 
 
@@ -217,15 +227,16 @@ def measure(bench: Bench, args: argparse.Namespace) -> None:
     for size in args.sizes:
         images = max(40, int(COUNTS[size] * args.scale))
         some = max(40, int(images * SHARE[size]))
-        crawl = bench.crawled(size, images) if args.only != "img2dataset" else None
+        crawl, one = (bench.crawled(size, n) if args.only != "img2dataset" else None for n in (images, 1))
         for number in range(args.rounds):
-            for name, took in bench.beside_tar(crawl) if crawl else ():
+            for name, took in bench.beside_tar(crawl, one) if crawl and one else ():
                 beside_tar[size, f"{images}|{name}"].append(took)
             for name, took in bench.beside_img2dataset(size, some) if args.only != "tar" else ():
                 beside_them[size, f"{some}|{name}"].append(took)
             print(f"{size}, round {number + 1}", file=sys.stderr)
-        if crawl:
-            bench.clear(crawl.parent)
+        for folder in (crawl, one):
+            if folder:
+                bench.clear(folder.parent)
     if beside_tar:
         print(table("Files to tars; × : how much of tar's speed", beside_tar, "tar"))
     if beside_them:
