@@ -20,7 +20,6 @@ from crawler.engine.run import lanes_of
 from crawler.engine.work import Tools
 from crawler.fetch.door import Door
 from crawler.model import bit_of
-from crawler.rules.replay import State
 from crawler.settings import Settings
 from crawler.sinks.sink import Sink
 from crawler.sites.chosen import Chosen
@@ -46,9 +45,9 @@ class Afterwards:
         self._gate = gate
         self._stop = stop
 
-    async def crawl(self, packer: Packer, sink: Sink, parked: BitMap64) -> None:
-        """Ask for what workers left to us, if anything; not for works that were `parked`. Raises StorageFailed."""
-        left = left_over(packer.state) - parked
+    async def crawl(self, packer: Packer, sink: Sink, left: BitMap64) -> None:
+        """Ask for the works (`bit_of` each) that workers `left` to us, and for those asked again. Raises
+        StorageFailed."""
         if self._gate.closed or not (left or packer.again.chosen):
             return
         settings, limits = self._settings, self._settings.limits
@@ -80,17 +79,6 @@ class Afterwards:
             await crew.finished()
             for chore in chores:
                 chore.cancel()
-
-
-def left_over(state: State) -> BitMap64:
-    """`bit_of` the works that workers left as they were: described, with images that nobody gave up on."""
-    return BitMap64(
-        [
-            entry.bit
-            for id, entry in state.unfinished()
-            if entry.seen is not None and entry.losses(entry.pages(id))[1] and state.todo(id) is not None
-        ]
-    )
 
 
 def _found(packer: Packer, left: BitMap64) -> Generator[Found | None]:

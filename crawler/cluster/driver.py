@@ -14,8 +14,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from pyroaring import BitMap64
-
 from crawler.assembly import Wishes, build_disk, settings_digest
 from crawler.cluster.afterwards import Afterwards
 from crawler.cluster.commits import Ledger, Round
@@ -253,7 +251,7 @@ class Driver:
                 books.phase = "crawling"
                 try:
                     await self._hand_out(packer, rounds, sink)
-                    await self._afterwards.crawl(packer, sink, await self._parked_works(packer))
+                    await self._afterwards.crawl(packer, sink, rounds.left)
                 except Silent as silent:
                     self._stop(silent)
                 finally:
@@ -328,14 +326,6 @@ class Driver:
             taken = await self._ask(lambda: self._coordinator.offer(shards))
             del self._waiting[:taken]
         return True
-
-    async def _parked_works(self, packer: Packer) -> BitMap64:
-        """`bit_of` the works that were given up."""
-        round, found = Round(self._output.shelf, packer.round), BitMap64()
-        for id in self._parked:
-            shard = await round.shard(id)
-            found.update(bit_of(item.id) for item in shard.items) if shard is not None else None
-        return found
 
     def _of_parked(self) -> str:
         """What a user is told of shards that were given up."""

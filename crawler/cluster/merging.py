@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 
 from crawler.cluster.commits import Commit
@@ -32,12 +32,13 @@ class Merger:
     output: Output
     _works: set[WorkId] = field(default_factory=set[WorkId])
 
-    async def take(self, commit: Commit) -> None:
-        """Take in what a commit names. Raises Missing, and nothing was taken then; StorageFailed."""
+    async def take(self, commit: Commit) -> Set[WorkId]:
+        """Take in what a commit names; the works that were news. Raises Missing (what was taken before that is true),
+        StorageFailed."""
         logs = [await self.output.read(part) for part in commit.logs]
         lines = [raw for log in logs for raw in log.splitlines(keepends=True)]
         await self.output.check(await asyncio.to_thread(files_of, lines))
-        self._works.clear()
+        self._works = set()
         for count, raw in enumerate(lines, 1):
             try:
                 line = self.log.merge(raw)
@@ -49,6 +50,7 @@ class Merger:
                 await asyncio.sleep(0)  # whoever watches is not to wait for a thousand lines
         self.books.counters.works += len(self._works)
         self._show(lines)
+        return self._works
 
     def _count(self, line: Glimpse | Line) -> None:
         did, plain = self.books.counters, self.books.plain

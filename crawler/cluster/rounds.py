@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+
+from pyroaring import BitMap64
 
 from crawler.cluster.commits import Round
 from crawler.cluster.merging import Merger
 from crawler.cluster.output import Missing, Output
 from crawler.cluster.protocol import Shard
+from crawler.model import WorkId, bit_of
 from crawler.stop import StorageFailed
 
 RETURNS = 3
@@ -21,6 +24,8 @@ class Rounds:
         self._output = output
         self._merger = merger
         self._returns = 0
+        self.left = BitMap64()
+        """`bit_of` works that a worker had to leave as they are: see `attempt.leave`."""
 
     async def bury(self, round: Round) -> None:
         """Close a round, so that nobody can commit in it any more; keep all that it brought, and remove it."""
@@ -39,7 +44,9 @@ class Rounds:
             if commit is None or shard is None:
                 continue  # without its shard it is one that is merged
             try:
-                await self._merger.take(commit)
+                news = await self._merger.take(commit)
+                if not commit.closed:
+                    self.left.update(bit_of(item.id) for item in shard.items if self._is_left(item.id, news))
             except Missing as missing:
                 self._returns += 1
                 if self._returns > RETURNS:
@@ -53,3 +60,9 @@ class Rounds:
             await self._merger.log.commit()
             await round.trim(done)
         return again
+
+    def _is_left(self, id: WorkId, news: Set[WorkId]) -> bool:
+        """Whether a work was described, is not finished, and nothing was noted of it."""
+        state = self._merger.log.state
+        entry = None if id in news else state.entry(id)
+        return entry is not None and entry.seen is not None and state.todo(id) is not None

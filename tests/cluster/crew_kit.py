@@ -8,6 +8,7 @@ from typing import Any
 
 from judge import write_config
 
+from crawler.assembly import Wishes
 from crawler.cli.loading import load
 from crawler.cluster.budget import Budget
 from crawler.cluster.commits import Ledger
@@ -78,6 +79,7 @@ class Cluster:
     def __init__(self, settings: Settings, ttl_s: float = 3.0, session: str = "", **more: Any) -> None:
         self.settings = settings
         self.session = session
+        self.wishes = Wishes()
         self.root = settings.output.home
         self.output = Output(settings, Disk(sync=False))
         self.ledger = Ledger(self.output.shelf)
@@ -87,7 +89,7 @@ class Cluster:
 
     def driver(self, workers: int = 2) -> Driver:
         """A driver of this cluster."""
-        return Driver(self.settings, self.session, self.coordinator, self.budget, workers)
+        return Driver(self.settings, self.session, self.coordinator, self.budget, workers, self.wishes)
 
     def start(self, name: str, coordinator: Any = None) -> Worker:
         """One more worker."""
