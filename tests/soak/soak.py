@@ -93,6 +93,7 @@ class Soak:
     site: dict[str, Any]
     room: bool
     until: float
+    over: bool = False
     told: list[Told] = field(default_factory=list[Told])
 
     @property
@@ -139,7 +140,8 @@ class Soak:
                 mount(self.root, "-o", f"remount,size={ROOM_MB}m")
             said.seek(0)
             words = said.read()
-        return Told(leg.what, process.returncode, time.monotonic() - began, self.ended(), reloads, words)
+        what = "over" if self.over else leg.what
+        return Told(what, process.returncode, time.monotonic() - began, self.ended(), reloads, words)
 
     def live(self, process: "subprocess.Popen[bytes]", leg: Leg, reserve: int) -> int:
         """Reload limits, and bring the trouble, each at its moment; how many reloads there were."""
@@ -160,8 +162,10 @@ class Soak:
                 time.sleep(leg.wait_s)
                 self.strike(process, leg)
                 break
-            if time.monotonic() > self.until:
-                raise TimeoutError(f"no time is left; {ended} works of {len(self.ids)} have ended")
+            if time.monotonic() > self.until and listens:
+                self.over = True
+                process.terminate()
+                break
         try:
             process.wait(120)
         except subprocess.TimeoutExpired:
@@ -245,9 +249,10 @@ def listed(count: int) -> list[int]:
 
 
 def soak(folder: Path, wanted: Amounts, minutes: float, *, keep: bool = False) -> dict[str, Any]:
-    """All of it; the findings. Raises AssertionError for what does not hold, TimeoutError when it takes too long.
+    """All of it; the findings. Raises AssertionError for what does not hold.
 
-    `keep`: the disk of our own stays mounted.
+    When `minutes` are over it is drained, and what has its outcome by then is judged. `keep`: the disk of our own stays
+    mounted.
     """
     ids = listed(wanted.ids)
     (folder / "ids.txt").write_text("".join(f"{id}\n" for id in ids))
@@ -258,7 +263,7 @@ def soak(folder: Path, wanted: Amounts, minutes: float, *, keep: bool = False) -
         with stand_in(folder / "ca", seen) as site:
             crawl = Soak(folder, ids, site, room, began + minutes * 60)
             planned = [leg for leg in legs(wanted) if room or leg.what not in ("full", "tight")]
-            while planned:
+            while planned and not crawl.over:
                 crawl.told.append(told := crawl.run(planned.pop(0)))
                 print(soak_report.line(len(crawl.told), told), flush=True)
                 crawl_is_well(told)
@@ -274,7 +279,7 @@ def soak(folder: Path, wanted: Amounts, minutes: float, *, keep: bool = False) -
         }
 
 
-EXPECTED = {"kill": {-9}, "early": {-9}, "full": {7}, "tight": {7}, "drain": {143}, "end": {0, CURABLE}}
+EXPECTED = {"kill": {-9}, "early": {-9}, "full": {7}, "tight": {7}, "drain": {143}, "end": {0, CURABLE}, "over": {143}}
 
 
 def crawl_is_well(told: Told) -> None:
@@ -289,7 +294,7 @@ def crawl_is_well(told: Told) -> None:
 def judged(crawl: Soak, seen: dict[str, Any], wanted: Amounts) -> dict[str, Any]:
     """The laws. Raises AssertionError."""
     events = soak_judge.log_is_whole(crawl.root)
-    outcomes = soak_judge.judge_all((SEED, MIX), crawl.root, crawl.ids, os.cpu_count() or 1)
+    outcomes = soak_judge.judge_all((SEED, MIX), crawl.root, crawl.ids, os.cpu_count() or 1, whole=not crawl.over)
     told = status(crawl.root)
     soak_judge.totals_agree(told, outcomes, crawl.root, len(crawl.ids))
     found = soak_judge.weights(crawl.samples.read_text().splitlines())
@@ -318,7 +323,7 @@ def main() -> int:
     """Run, judge, report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ids", type=int, default=WORKS, help="how many ids of the list (default: all)")
-    parser.add_argument("--minutes", type=float, default=120, help="give up after so many (default: 120)")
+    parser.add_argument("--minutes", type=float, default=120, help="go home after so many (default: 120)")
     parser.add_argument("--kills", type=int, default=None, help="kill -9 so often (default: by the number of ids)")
     parser.add_argument("--seed", type=int, default=1, help="of what goes wrong, and when")
     parser.add_argument("--dir", type=Path, default=None, help="where to work (default: a temporary folder)")

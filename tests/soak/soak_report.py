@@ -58,14 +58,15 @@ def table(wanted: Amounts, found: dict[str, Any]) -> list[str]:
     ended = [leg.end for leg in weights if leg.end is not None]
     rows = [
         ("works", f"{wanted.ids:,}: {outcomes['done']:,} done, {outcomes['not_found']:,} not found, "
-                  f"{outcomes['restricted']:,} restricted; every outcome as the site has it"),
+                  f"{outcomes['restricted']:,} restricted, {outcomes['pending']:,} not reached in time; "
+                  "every outcome as the site has it"),
         ("images", f"{found['status']['images']:,}, {found['status']['bytes'] / 1e6:,.0f} MB; each byte for byte"),
         ("time", f"{found['crawled_s'] / 60:.1f} min, {wanted.ids / found['crawled_s']:.0f} works/s; "
                  f"judging took {found['judged_s'] / 60:.1f} min more"),
         ("requests", f"{seen['total']:,}; {sum(seen['faults'].values()):,} of them met a fault; "
                      f"{seen['unexplained']:,} asked again because of what ended a run"),
         ("runs", f"{len(told)}: {ends['kill'] + ends['early']} killed (-9), {ends['early']} of them while starting; "
-                 f"{ends['full']} on a full disk, {ends['tight']} below the reserve, {ends['drain']} drained"),
+                 f"{ends['full']} on a full disk, {ends['tight']} below the reserve, {ends['drain'] + ends['over']} drained"),
         ("limits", f"changed {sum(one.reloads for one in told)} times while running (SIGHUP)"),
         ("memory", f"peak {peak['rss_mb']:.0f} MB over all runs; the longest ({longest.samples[-1]['works']:,} works) "
                    f"grew by {grown:.1f} MB over its last {over:,} works"),
