@@ -66,7 +66,8 @@ def table(wanted: Amounts, found: dict[str, Any]) -> list[str]:
         ("requests", f"{seen['total']:,}; {sum(seen['faults'].values()):,} of them met a fault; "
                      f"{seen['unexplained']:,} asked again because of what ended a run"),
         ("runs", f"{len(told)}: {ends['kill'] + ends['early']} killed (-9), {ends['early']} of them while starting; "
-                 f"{ends['full']} on a full disk, {ends['tight']} below the reserve, {ends['drain'] + ends['over']} drained"),
+                 f"{ends['full']} on a full disk, {ends['tight']} below the reserve, "
+                 f"{ends['drain'] + ends['over']} drained"),
         ("limits", f"changed {sum(one.reloads for one in told)} times while running (SIGHUP)"),
         ("memory", f"peak {peak['rss_mb']:.0f} MB over all runs; the longest ({longest.samples[-1]['works']:,} works) "
                    f"grew by {grown:.1f} MB over its last {over:,} works"),
