@@ -74,6 +74,10 @@ class Output:
         assert isinstance(self._sink, Parts)
         return self._sink.apart(self._parts(round, name))
 
+    def reopen(self) -> None:
+        """What failed, failed for a reason that is none any more."""
+        self._sink = None
+
     def replacing(self) -> Replacing:
         """See `sinks.sink.Place`."""
         return self.place.replacing()

@@ -23,7 +23,7 @@ from crawler.engine.crew import Manner, Seats
 from crawler.engine.run import lanes_of
 from crawler.fetch.door import Door
 from crawler.settings import Settings
-from crawler.stop import Gate, Stop
+from crawler.stop import Gate, Stop, StorageFailed
 
 AT_ONCE = 8
 """So many shards at most: all but the newest are down to their last slow works, which hold a seat each."""
@@ -195,6 +195,7 @@ class Worker:
             return True
         if await Round(kit.output.shelf, lease.round).exists():
             self._rounds.add(lease.round)
+            await kit.output.forget((lease.round,))
             return True
         self._stop(_Elsewhere(f"{self._name}: {kit.output.shelf.place} is not the place that the driver writes to"))
         return False
@@ -252,7 +253,7 @@ class Worker:
             found = innermost(error)
             if isinstance(found, asyncio.CancelledError | KeyboardInterrupt | SystemExit):
                 raise
-            await self._broken(attempt, found)
+            await self._broken(attempt, kit, found)
         finally:
             del self._live[attempt.key]
             self._news.set()
@@ -267,13 +268,22 @@ class Worker:
         if await Round(kit.output.shelf, attempt.lease.round).commit(commit):
             await self._tell(attempt, lambda: self._coordinator.commit(self._name, *attempt.key))
 
-    async def _broken(self, attempt: Attempt, error: BaseException) -> None:
+    async def _broken(self, attempt: Attempt, kit: Kit, error: BaseException) -> None:
         """It did not end well: for a reason that ends all, or (a mistake of ours) one that may lie in its works."""
-        if isinstance(error, Stop):
+        if isinstance(error, StorageFailed) and await self._is_over(attempt, kit):
+            kit.output.reopen()
+        elif isinstance(error, Stop):
             self._stop(error)
-            return
-        reason = f"{self._name}: {type(error).__name__}: {error}"[:500]
-        await self._tell(attempt, lambda: self._coordinator.fail(self._name, *attempt.key, reason))
+        else:
+            reason = f"{self._name}: {type(error).__name__}: {error}"[:500]
+            await self._tell(attempt, lambda: self._coordinator.fail(self._name, *attempt.key, reason))
+
+    async def _is_over(self, attempt: Attempt, kit: Kit) -> bool:
+        """Whether the round is, with all its files: we were taken for dead, and it is no wonder that writing fails."""
+        try:
+            return not await Round(kit.output.shelf, attempt.lease.round).exists()
+        except StorageFailed:
+            return False
 
     async def _tell(self, attempt: Attempt, message: Callable[[], Awaitable[object]]) -> None:
         """Say it until it is heard, or the lease has run out: then the coordinator finds out by itself."""

@@ -91,9 +91,9 @@ class Cluster:
         """A driver of this cluster."""
         return Driver(self.settings, self.session, self.coordinator, self.budget, workers, self.wishes)
 
-    def start(self, name: str, coordinator: Any = None) -> Worker:
+    def start(self, name: str, coordinator: Any = None, settings: Settings | None = None) -> Worker:
         """One more worker."""
-        worker = Worker(self.settings, self.session, name, coordinator or self.coordinator, self.budget)
+        worker = Worker(settings or self.settings, self.session, name, coordinator or self.coordinator, self.budget)
         self.workers[name] = asyncio.create_task(worker.run(), name=name)
         return worker
 
