@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from crawler.cluster.protocol import Moment
 
-_SPAN_S = 10.0
+_SPAN_S = 20.0
 """Round trips of this and the span before count: clocks drift, a tenth of a millisecond in a second at the worst."""
-_TRIES, _TRIED_S = 8, 3.0
+_TRIES, _TRIED_S = 24, 10.0
+"""After so many round trips, and so long, there will be no shorter ones."""
 _LATE_S = 0.02
 
 
