@@ -21,7 +21,9 @@ if importlib.util.find_spec("ray") is None:  # never imported in the process of 
     pytest.skip("the extra [ray] is not installed", allow_module_level=True)
 
 Popen = subprocess.Popen[bytes]
-RATE, BURST = 50, 5
+BUDGET, RATE, BURST = 50, 48, 5
+"""Requests a second that are held to BUDGET are asked for at RATE: where all cores are taken, which they are when nodes
+start and die, two requests in fifty come late enough to fall into the second of others."""
 CANARY = "31337_CanaryThatMayNotSing0123456789"
 """A made-up session, to be looked for where it must not be."""
 
@@ -202,9 +204,11 @@ def stored(root: Path) -> int:
 
 
 def budget_kept(origin: Any) -> None:
-    """No host ever saw more than the one budget and 5 % in any second."""
-    for host, times in origin.seen.arrivals.items():
-        assert worst_second(times) <= 1.05 * RATE + BURST, (host, worst_second(times))
+    """No host ever saw more than the one budget and 5 % in any second, nor anything that no crawler does."""
+    assert origin.violations == {}
+    assert origin.arrivals
+    for host, times in origin.arrivals.items():
+        assert worst_second(times) <= 1.05 * BUDGET + BURST, (host, worst_second(times))
 
 
 def worst_second(arrivals: Sequence[float], width_s: float = 1.0) -> int:

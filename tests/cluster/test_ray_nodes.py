@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 from judge import command, judge, lines, status
+from origin_process import far_origin
 from ray_kit import actors, budget_kept, config_of, kill, nodes, start, stored, wait_for
-
-from crawler.origin.server import origin_thread
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
@@ -27,27 +26,28 @@ def test_a_node_the_coordinator_the_budget_and_the_driver_are_killed(tmp_path: P
     crawl where it was. Every id exactly once, the one budget kept, and no actor left."""
     ids = list(range(200_000, 201_800))
     out = tmp_path / "out"
-    with origin_thread(seed=6, ca_dir=tmp_path) as origin, nodes(3) as ray:
+    with far_origin(tmp_path, seed=6) as origin, nodes(3) as ray:
         config = config_of(tmp_path, origin, ids)
         run = start(config, "--ray", ray.address)
         try:
-            wait_for(lambda: len(actors(ray.home, "Hand")) == 3 and origin.seen.total > 200, 90)
+            wait_for(lambda: len(actors(ray.home, "Hand")) == 3 and origin.total > 200, 90)
             ray.nodes[2].kill()
-            seen = origin.seen.total
-            wait_for(lambda: origin.seen.total > seen + 200)
+            seen = origin.total
+            wait_for(lambda: origin.total > seen + 200)
             kill(actors(ray.home, "Desk"))
-            seen = origin.seen.total
-            wait_for(lambda: origin.seen.total > seen + 200)
+            seen = origin.total
+            wait_for(lambda: origin.total > seen + 200)
             kill(actors(ray.home, "Till"))
-            seen = origin.seen.total
-            wait_for(lambda: origin.seen.total > seen + 200)
+            seen = origin.total
+            wait_for(lambda: origin.total > seen + 200)
         finally:
             run.kill()
         run.wait()
-        seen = origin.seen.total
-        wait_for(lambda: origin.seen.total > seen + 50)  # nobody drives, and they crawl on
+        seen = origin.total
+        wait_for(lambda: origin.total > seen + 50)  # nobody drives, and they crawl on
         over(start(config, "--ray", ray.address), config)
         judge(origin.world, out, ids)
+        origin.end()
         budget_kept(origin)
         assert "going on with it" in config.with_name("run.log").read_text()
         assert wait_for(lambda: not actors(ray.home, "Hand") and not actors(ray.home, "Desk"))
@@ -59,7 +59,7 @@ def test_everything_is_killed_and_run_again(tmp_path: Path) -> None:
     was committed. Every id exactly once."""
     ids = list(range(300_000, 300_900))
     out = tmp_path / "out"
-    with origin_thread(seed=7, ca_dir=tmp_path) as origin:
+    with far_origin(tmp_path, seed=7) as origin:
         config = config_of(tmp_path, origin, ids)
         with nodes(3) as ray:
             run = start(config, "--ray", ray.address)
@@ -76,6 +76,7 @@ def test_everything_is_killed_and_run_again(tmp_path: Path) -> None:
         with nodes(2) as ray:
             over(start(config, "--ray", ray.address), config)
         judge(origin.world, out, ids)
+        origin.end()
         budget_kept(origin)
         assert before > 0
 
@@ -85,13 +86,13 @@ def test_a_drain_and_a_stop_leave_nothing_and_the_next_run_goes_on(tmp_path: Pat
     so when there is nothing to stop; the run after finishes the list."""
     ids = list(range(400_000, 400_600))
     out = tmp_path / "out"
-    with origin_thread(seed=8, ca_dir=tmp_path) as origin, nodes(1) as ray:
+    with far_origin(tmp_path, seed=8) as origin, nodes(1) as ray:
         config = config_of(tmp_path, origin, ids)
         for ends, code in ((lambda run: os.kill(run.pid, signal.SIGINT), 130), (None, 143)):
-            before = origin.seen.total
+            before = origin.total
             run = start(config, "--ray", ray.address)
             try:
-                wait_for(lambda before=before: origin.seen.total > before + 100, 90)
+                wait_for(lambda before=before: origin.total > before + 100, 90)
                 if ends is not None:
                     ends(run)
                 else:
@@ -107,4 +108,5 @@ def test_a_drain_and_a_stop_leave_nothing_and_the_next_run_goes_on(tmp_path: Pat
         assert (again.code, "No crawl of this output runs there" in again.err) == (0, True)
         over(start(config, "--ray", ray.address), config)
         judge(origin.world, out, ids)
+        origin.end()
         budget_kept(origin)

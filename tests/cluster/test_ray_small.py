@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 from judge import judge, lines
+from origin_process import far_origin
 from ray_kit import CANARY, actors, budget_kept, config_of, of_ray, processes, wait_for
-
-from crawler.origin.server import origin_thread
 
 
 @pytest.fixture
@@ -28,7 +27,7 @@ def test_a_worker_is_killed_and_every_id_is_there_once(tmp_path: Path, short: Pa
     ids = list(range(100_000, 100_150))
     (tmp_path / "session").touch(mode=0o600)
     (tmp_path / "session").write_text(CANARY)
-    with origin_thread(seed=5, ca_dir=tmp_path, session=CANARY) as origin:
+    with far_origin(tmp_path, seed=5, session=CANARY) as origin:
         config = config_of(tmp_path, origin, ids, '[cluster]\nworkers = 2\n[site]\nsession_file = "session"')
         run = subprocess.Popen(
             [sys.executable, "-m", "crawler", "run", str(config), "--progress", "plain"],
@@ -38,7 +37,7 @@ def test_a_worker_is_killed_and_every_id_is_there_once(tmp_path: Path, short: Pa
             env={**os.environ, "TMPDIR": str(short)},
         )
         try:
-            wait_for(lambda: origin.seen.total > 60 and len(actors(short, "Hand")) == 2, 90)
+            wait_for(lambda: origin.total > 60 and len(actors(short, "Hand")) == 2, 90)
             kept = "".join(path.read_text(errors="replace") for path in short.rglob("*.*") if path.is_file())
             shown = "".join(processes().values())
             os.kill(actors(short, "Hand")[0], signal.SIGKILL)
@@ -47,8 +46,8 @@ def test_a_worker_is_killed_and_every_id_is_there_once(tmp_path: Path, short: Pa
             run.kill()
         assert run.returncode == 0, err
         judge(origin.world, tmp_path / "out", ids, session=True)
+        origin.end()
         budget_kept(origin)
-        assert origin.seen.violations == {}
     assert "coordinator" in kept  # Ray's own logs name the actors, so what was looked through is what it kept
     assert CANARY not in kept + shown + out + err
     assert "ray" not in (out + err).lower().replace("starting ray on this machine", "").replace(str(tmp_path), "")
