@@ -20,6 +20,7 @@ class Heard:
     def __init__(self, silent_s: float) -> None:
         self._silent_s = silent_s
         self._flights: OrderedDict[str, tuple[float, Flight]] = OrderedDict()
+        self._alive, self._counted_at = 0, float("-inf")
 
     def say(self, worker: str, flight: Flight, now: float) -> None:
         """A worker said so; a message that comes late may be older than what is known."""
@@ -31,13 +32,11 @@ class Heard:
             self._forget()
 
     def alive(self, now: float) -> int:
-        """How many are not silent."""
-        count = 0
-        for at, _ in reversed(self._flights.values()):
-            if now - at > self._silent_s:
-                break
-            count += 1
-        return count
+        """How many are not silent, as of the last second."""
+        if now - self._counted_at > 1:
+            self._counted_at = now
+            self._alive = sum(now - at <= self._silent_s for at, _ in self._flights.values())
+        return self._alive
 
     def flights(self, now: float) -> Mapping[str, Flight]:
         """All of them."""
