@@ -299,8 +299,11 @@ class Driver:
 
     async def _look(self, round: Round) -> View:
         """How it stands. A coordinator that was begun again in between is told where we are."""
-        await self._ask(lambda: self._coordinator.begin(round.name))
-        view = self._view = await self._ask(self._coordinator.view)
+        while True:
+            await self._ask(lambda: self._coordinator.begin(round.name))
+            view = self._view = await self._ask(self._coordinator.view)
+            if view.round == round.name:  # not begun again in between: then nothing would seem to be left
+                break
         told = await self._ask(lambda: self._budget.told(self._told.last))
         for event in told.events:
             self._books.note(event)
