@@ -40,7 +40,8 @@ class Snapshot:
     outcome by this run; `expected_images`: of the works described so far. `reasons` counts gone and failed by reason.
     `phase`: counting, replaying, crawling, draining, done. `ahead`: what the run still has to do, None while it
     counts; `again`, `again_done`: works that it asks again for, and those of them that were answered. They keep their
-    old outcome until then, so they are not `pending`.
+    old outcome until then, so they are not `pending`. `crew`: where many processes work, how many do, and what of
+    theirs is not counted yet, in words.
     """
 
     t: float
@@ -69,6 +70,7 @@ class Snapshot:
     ahead: Ahead | None = None
     again: int = 0
     again_done: int = 0
+    crew: str = ""
 
 
 def day_fields(day: Day, t: float) -> dict[str, Any]:

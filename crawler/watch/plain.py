@@ -31,8 +31,9 @@ def line(now: Snapshot, track: Track) -> str:
         f"gone {count(now.gone)}, failed {count(now.failed)}",
         f"left {between(left.whole)}{f' ({lanes})' if lanes else ''}",
         f"limit: {bottleneck(now)}",
+        now.crew,
     ]
-    return "  ".join(parts)
+    return "  ".join(filter(None, parts))
 
 
 def fields(now: Snapshot, track: Track) -> dict[str, Any]:
@@ -61,6 +62,7 @@ def fields(now: Snapshot, track: Track) -> dict[str, Any]:
         "again_done": now.again_done,
         "limit": bottleneck(now),
         "stopping": now.stopping,
+        **({"crew": now.crew} if now.crew else {}),
     }
 
 

@@ -179,6 +179,8 @@ def _answers(now: Snapshot, track: Track, place: Place, trouble: Note | None) ->
         _row("speed", pieces),
         _row("so far", so_far),
     ]
+    if now.crew:
+        rows.append(_row("workers", Text(fit(now.crew, place.width - _LABEL - 1))))
     if now.again:
         rows.append(_row("again", Text(f"{count(now.again_done)} of {plural(now.again, 'work')} asked again")))
     if now.stopping:
