@@ -19,6 +19,8 @@ FORMATS: tuple[Format, ...] = ("webp", "jpeg", "png")
 EXTENSIONS = {"webp": "webp", "jpeg": "jpg", "png": "png"}
 MEMORY_BYTES = 3 << 30
 """Address space of a worker: room for a picture of some 200 megapixels. Linux holds to it, macOS does not."""
+STORED = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "WEBP")
+"""What a run stores. Pillow knows forty more, one of which starts an interpreter of PostScript."""
 WEBP_SIDE = 16383
 JPEG_SIDE = 65500
 """What the formats can hold."""
@@ -66,7 +68,7 @@ def derive(data: bytes, recipe: Recipe) -> tuple[bytes, Derived]:
 
     Image.MAX_IMAGE_PIXELS = None  # the bound on memory is the worker's
     try:
-        with Image.open(io.BytesIO(data)) as opened:
+        with Image.open(io.BytesIO(data), formats=STORED) as opened:
             if opened.format == "JPEG":  # decodes at half, a quarter, an eighth, where that is still large enough
                 opened.draft(None, _fitted(opened.size, 2 * recipe.side, recipe))
             opened.load()

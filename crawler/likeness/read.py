@@ -9,6 +9,9 @@ from PIL import Image, ImageOps
 
 from crawler.likeness.lines import SEEN, Lines, lines_of
 
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "WEBP")
+"""What a run stores. Pillow knows forty more, one of which starts an interpreter of PostScript."""
+
 
 class Unreadable(Exception):
     """The bytes are no picture that can be decoded here."""
@@ -18,7 +21,7 @@ def lines_in(data: bytes) -> Lines:
     """The lines of the picture in `data`, upright; of the first frame. Raises Unreadable."""
     Image.MAX_IMAGE_PIXELS = None  # the bound on memory is the process's
     try:
-        with Image.open(io.BytesIO(data)) as opened:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
             if opened.format == "JPEG":  # decodes at half, a quarter, an eighth, where that is still large enough
                 share = 2 * SEEN / max(opened.size)
                 opened.draft(None, (round(opened.width * share), round(opened.height * share)))

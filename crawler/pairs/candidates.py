@@ -50,7 +50,19 @@ def read_candidates(path: Path) -> list[Candidate]:
         try:
             line = orjson.loads(raw)
             one = Candidate(line["colored"], line["sketch"], float(line["score"]), line["match"], line["evidence"])
+            if not _sound(one):
+                raise ValueError
         except (KeyError, TypeError, ValueError):
             raise ValueError(f"{path}:{number}: not a candidate pair") from None
         found.append(one)
     return found
+
+
+def _sound(one: Candidate) -> bool:
+    """Whether it is of the right types: the file can be anybody's."""
+    ids: tuple[object, ...] = (one.colored, one.sketch)
+    parts: tuple[object, ...] = ({} if one.match is None else one.match, one.evidence)
+    known = all(isinstance(id, int) and not isinstance(id, bool) and id > 0 for id in ids)
+    told: object = 0.0 if one.match is None else one.match["score"]
+    numbers = isinstance(told, int | float) and 0 <= one.score <= 1
+    return known and numbers and all(isinstance(part, dict) for part in parts)

@@ -10,11 +10,12 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from crawler.log.codec import seal, unseal
 
 VERDICTS = ("yes", "no", "unsure")
+T = TypeVar("T")
 
 
 class Pair(NamedTuple):
@@ -79,7 +80,7 @@ def read(raw: bytes) -> Noted | None:
     if fields is None:
         return None
     try:
-        return Noted(fields["t"], fields["log"], fields["seq"], _said(fields))
+        return Noted(_of(str, fields["t"]), _of(str, fields["log"]), _of(int, fields["seq"]), _said(fields))
     except (KeyError, TypeError):
         return None
 
@@ -87,13 +88,24 @@ def read(raw: bytes) -> Noted | None:
 def _said(fields: Mapping[str, Any]) -> Judged | Undone | None:
     match fields["event"]:
         case "judged":
-            pages = (fields.get("colored_page", 0), fields.get("sketch_page", 0))
-            pair = Pair(fields["colored"], fields["sketch"])
-            return Judged(pair, fields["verdict"], pages, fields.get("again", False), fields.get("key", ""))
+            pages = (_of(int, fields.get("colored_page", 0)), _of(int, fields.get("sketch_page", 0)))
+            pair = Pair(_of(int, fields["colored"]), _of(int, fields["sketch"]))
+            again, key = _of(bool, fields.get("again", False)), _of(str, fields.get("key", ""))
+            if fields["verdict"] not in VERDICTS or min(pair) < 0:
+                return None
+            return Judged(pair, fields["verdict"], pages, again, key)
         case "undone":
-            return Undone(fields["line"]["log"], fields["line"]["seq"], fields.get("key", ""))
+            line: Any = fields["line"]
+            return Undone(_of(str, line["log"]), _of(int, line["seq"]), _of(str, fields.get("key", "")))
         case _:
             return None
+
+
+def _of(kind: type[T], value: object) -> T:
+    """The value, which can be anybody's. Raises TypeError for one that is not of this very type."""
+    if type(value) is not kind:
+        raise TypeError(f"{value!r:.40} is no {kind.__name__}")
+    return value
 
 
 class Judgements:

@@ -24,8 +24,12 @@ MEMORY_BYTES = 1 << 30
 """Address space of the process. Linux holds to it, macOS does not."""
 MOST_PIXELS = 60_000_000
 """What is decoded at most. A JPEG is decoded at an eighth of its size where that is enough: it may be larger."""
+MOST_WHOLE = 80_000_000
+"""The same for a picture to be looked at: 8000 x 8000 with transparency takes half of the memory while it is shrunk."""
 FRAME_BYTES = 20_000_000
 TIMEOUT_S = 8.0
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "WEBP")
+"""What a run stores. Pillow knows forty more, one of which starts an interpreter of PostScript."""
 
 
 class Thumbs:
@@ -85,13 +89,15 @@ def _small(source: str | io.BytesIO, edge: int, blur: bool, whole: bool) -> byte
     from PIL import Image, ImageFilter, ImageOps
 
     Image.MAX_IMAGE_PIXELS = None  # the bound is ours, and differs by format
-    with Image.open(source) as image:
+    with Image.open(source, formats=FORMATS) as image:
         image.draft("RGB", (edge, edge) if whole else (2 * edge, 2 * edge))
-        if image.width * image.height > MOST_PIXELS:
+        if image.width * image.height > (MOST_WHOLE if whole else MOST_PIXELS):
             raise ValueError("too many pixels")
-        if whole:
-            small = _flat(image)
+        if whole:  # shrunk first: a flat copy of the full size would be a third and a fourth of them
+            plain = image.mode in ("L", "RGB", "RGBA") and "transparency" not in image.info
+            small = image if plain else _flat(image)
             small.thumbnail((edge, edge), Image.Resampling.LANCZOS, reducing_gap=2.0)
+            small = _flat(small)
         else:
             small = ImageOps.fit(_flat(image), (edge, edge), Image.Resampling.BILINEAR, centering=(0.5, 0.3))
     if blur:

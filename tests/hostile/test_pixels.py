@@ -1,7 +1,9 @@
 """Images that are bombs, or something else: an outcome in each place that looks at them."""
 
 import io
+import os
 import struct
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -9,6 +11,8 @@ import pytest
 from PIL import Image
 
 from crawler.audit.decode import Decoder
+from crawler.dataset.derive import Recipe, Undecodable, derive
+from crawler.likeness.read import Unreadable, lines_in
 from crawler.model import Failure, Kind
 from crawler.rules.media import Inspector
 from crawler.watch.thumbs import Thumbs
@@ -23,6 +27,41 @@ def bomb(side: int = 60_000) -> bytes:
     head = struct.pack(">IIBBBBB", side, side, 8, 6, 0, 0, 0)
     rows = zlib.compress(b"\0" * 2_000_000, 9)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n(owned) print\nshowpage\n%%EOF\n"
+
+
+def other(format: str) -> bytes:
+    """A picture in a format that no run stores."""
+    out = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(out, format)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("body", [EPS, other("TIFF"), other("TGA"), other("PPM")], ids=["eps", "tiff", "tga", "ppm"])
+def test_no_other_decoder_is_asked(body: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostScript and other formats under the name of a PNG, in a folder of anybody's: no decoder of theirs is run,
+    whatever programs this machine has for them."""
+    (tmp_path / "gs").write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    (tmp_path / "gs").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    (tmp_path / "x.png").write_bytes(body)
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("0.jpg", body)
+    thumbs, decoder = Thumbs(), Decoder()
+    try:
+        for name in ("x.png", "x.zip"):
+            assert thumbs.make(str(tmp_path / name), 64) is None
+            assert decoder.check(str(tmp_path / name))[0] == "broken"
+    finally:
+        thumbs.close()
+        decoder.close()
+    with pytest.raises(Undecodable):
+        derive(body, Recipe(8, "png"))
+    with pytest.raises(Unreadable):
+        lines_in(body)
+    assert not (tmp_path / "ran").exists()
 
 
 SVG = b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'

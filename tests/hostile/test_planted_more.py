@@ -19,7 +19,7 @@ from crawler.dataset.takedown import Choice, purge
 from crawler.disk import Disk
 from crawler.log import snapshot
 from crawler.log.reader import replay
-from crawler.pairs.candidates import write_candidates
+from crawler.pairs.candidates import read_candidates, write_candidates
 from crawler.pairs.chosen import write_pairs
 from crawler.pairs.find import Folder, write_ids
 from crawler.rules.frozen import pack
@@ -271,3 +271,12 @@ def test_the_report_writes_its_tables_through_no_link(tmp_path: Path, outside: P
         assert cli("report", root)[0] == 0
     assert all(not path.is_symlink() for path in (root / "report_tables").iterdir())
     assert look(root / "report_tables")
+
+
+def test_a_candidate_without_a_score(tmp_path: Path) -> None:
+    """A match that says nothing, in a file of candidates beside a list of pairs: told by its line."""
+    for match in (b'{"flip":1}', b'{"score":"x"}', b"[]", b"7"):
+        path = tmp_path / "candidates.jsonl"
+        path.write_bytes(b'{"colored":9,"sketch":8,"score":0.5,"match":%b,"evidence":{}}\n' % match)
+        with pytest.raises(ValueError, match=r"candidates.jsonl:1"):
+            read_candidates(path)
