@@ -67,11 +67,12 @@ class Numbers:
             at = self._place(slots, digest)
             if slots[at]:  # another thread was quicker
                 return slots[at] - 1 | WIDE
-            number = len(self._digests)
-            self._digests.append(digest)
+            digests, held = self._digests, self._held
+            number = len(digests)
+            digests.append(digest)
             slots[at] = number + 1
-            self._held[which] += 1
-            if 4 * self._held[which] > 3 * len(slots):
+            held[which] = filled = held[which] + 1
+            if 4 * filled > 3 * len(slots):
                 self._parts[which] = self._larger(slots)
             return number | WIDE
 

@@ -267,7 +267,7 @@ class CurlLane:
         self._release(transfer, wire, failure)
 
     def _release(self, transfer: Transfer, wire: _Wire, failure: Failure | None) -> None:
-        self._busy.pop(transfer, None)
+        del self._busy[transfer]
         wire.transfer = None
         transfer.finish(failure)
         if len(self._free) < _IDLE_WIRES:

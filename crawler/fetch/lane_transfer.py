@@ -227,7 +227,7 @@ class Transfer:
         self._size = size = size + len(data)
         if len(chunks) >= _CHUNKS:  # of one byte each they would weigh many times what they hold
             chunks[:] = [b"".join(chunks)]
-        if size >= PIECE_BYTES:
+        if size >= PIECE_BYTES and self._waiter is not None:
             self.wake()
         return None
 

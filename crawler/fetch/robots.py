@@ -112,14 +112,15 @@ class Robots:
         """Whether it is known, without a closer look, that `where` may be asked."""
         if not self._obey:
             return True
-        origin = self._origins.get(where.origin.id)
+        id = where.origin.id
+        origin = self._origins.get(id)
         if origin is None or origin.until <= self._loop.time():
             return False
-        self._origins.move_to_end(where.origin.id)
+        self._origins.move_to_end(id)
         if origin.rules is None:
             return True
-        path = where.text[where.text.index("/", 8) :]
-        return not path.startswith(origin.spelt) and "%" not in path
+        text = where.text
+        return "%" not in text and not text.startswith(origin.spelt, text.index("/", 8))
 
     async def refusal(self, where: Where, lane: Lane) -> Failure | None:
         """None when `where` may be asked. Raises Draining.

@@ -105,10 +105,10 @@ class State:
 
     def stored(self, moment: Moment, id: WorkId, page: Page, size: int, quality: str) -> None:
         """Take a `stored` line in, of which only this matters here; `size` in bytes."""
-        if page == 0 and isinstance(id, str) and id not in self._entries and id != self._apart:
+        if page == 0 and type(id) is str and id not in self._entries and id != self._apart:
             # A work of site `urls` is its one image: what follows would come to this, at five times the price.
             bit = bit_of(id)
-            if bit not in self._done and not self._is_voided(moment):
+            if bit not in self._done and not (self._voided and self._is_voided(moment)):
                 self._done.add(bit)
                 self._images += 1
                 self._bytes += size

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from throughput import Row
 
-_LOG_SPAN = 5.0
-"""The plot's axis: from 0.25 to 8 times curl."""
+_LEFT, _PANEL, _TOP, _ROW = 150, 196, 46, 22
+_LEAST, _DOUBLING = 0.5, 24.0
+"""Where a bar begins (times curl), and how wide a doubling is."""
+_UNSHOWN = ("write + rename", "aiohttp")
+_OURS, _OTHERS = "#2f7ebc", "#98a2ae"
 
 
 def ratios(rows: Sequence[Row]) -> dict[tuple[str, str, str], dict[str, float]]:
@@ -45,34 +49,40 @@ def markdown(rows: Sequence[Row], about: Mapping[str, str]) -> str:
 
 
 def plot(rows: Sequence[Row]) -> str:
-    """Bars of CPU an image against curl's, on a logarithmic axis, as SVG."""
+    """Bars of CPU an image against curl's, a panel a size, on a logarithmic axis, as SVG; readable on light and dark
+    pages. Of TLS, where that was measured."""
+    scheme = "TLS" if any(row.scheme == "TLS" for row in rows) else "plain"
     against = ratios(rows)
-    shown = [row for row in rows if "curl" in against[row.name, row.size, row.scheme] and row.name != "write + rename"]
-    parts: list[str] = []
-    y = 30
-    last = ("", "")
-    for row in shown:
-        if (row.size, row.scheme) != last:
-            last = (row.size, row.scheme)
-            y += 14
-            parts.append(f'<text x="8" y="{y + 10}" font-weight="bold">{row.size}, {row.scheme}</text>')
-            y += 18
-        ratio = against[row.name, row.size, row.scheme]["curl"]
-        width = max(2.0, 120 * _doublings(ratio) + 240)
-        colour = "#2a78d6" if row.name.startswith("crawler") else "#9aa4b2"
-        parts.append(f'<text x="190" y="{y + 10}" text-anchor="end">{row.name}</text>')
-        parts.append(f'<rect x="200" y="{y}" width="{width:.0f}" height="13" fill="{colour}"/>')
-        parts.append(f'<text x="{206 + width:.0f}" y="{y + 10}">{ratio:.2f}</text>')
-        y += 17
-    axis = f'<line x1="440" x2="440" y1="24" y2="{y}" stroke="#555" stroke-dasharray="3 3"/>'
-    title = '<text x="8" y="16">CPU for an image, SHA-256 included, against curl = 1 (each doubling as wide)</text>'
+    shown = [row for row in rows if row.scheme == scheme and not row.name.endswith(_UNSHOWN)]
+    sizes = list(dict.fromkeys(row.size for row in shown))
+    costs = {(row.name, row.size): row for row in shown}
+    last = sizes[0] if sizes else ""
+    names = sorted({row.name for row in shown}, key=lambda name: _cost(costs.get((name, last))))
+    width, height = _LEFT + _PANEL * len(sizes), _TOP + _ROW * len(names) + 12
+    parts = [f'<text x="8" y="16">CPU for an image, SHA-256 included, against curl = 1 ({scheme}, logarithmic)</text>']
+    for number, size in enumerate(sizes):
+        x = _LEFT + _PANEL * number
+        parts.append(f'<text x="{x}" y="36" font-weight="600">{size}</text>')
+        one = x - _DOUBLING * math.log2(_LEAST)
+        parts.append(f'<line x1="{one}" x2="{one}" y1="{_TOP}" y2="{height - 8}" stroke="#808890"/>')
+    for line, name in enumerate(names):
+        y = _TOP + _ROW * line
+        colour = _OURS if name.startswith("crawler") else _OTHERS
+        label = name if name != "crawler" else "crawler, images only"
+        parts.append(f'<text x="{_LEFT - 10}" y="{y + 13}" text-anchor="end">{label}</text>')
+        for number, size in enumerate(sizes):
+            ratio = against.get((name, size, scheme), {}).get("curl")
+            if ratio is None:
+                continue
+            x, bar = _LEFT + _PANEL * number, max(2.0, _DOUBLING * math.log2(max(ratio, _LEAST) / _LEAST))
+            parts.append(f'<rect x="{x}" y="{y + 2}" width="{bar:.1f}" height="14" rx="2" fill="{colour}"/>')
+            parts.append(f'<text x="{x + bar + 5:.1f}" y="{y + 13}">{ratio:.{2 if ratio < 10 else 0}f}</text>')
+    body = "\n".join(parts)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="1060" height="{y + 10}" font-family="sans-serif" '
-        f'font-size="11"><rect width="100%" height="100%" fill="white"/>{title}{axis}{"".join(parts)}</svg>\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" role="img" '
+        f'font-family="system-ui, sans-serif" font-size="12" fill="#808890">\n{body}\n</svg>\n'
     )
 
 
-def _doublings(ratio: float) -> float:
-    from math import log2
-
-    return max(-2.0, min(_LOG_SPAN, log2(ratio)))
+def _cost(row: Row | None) -> float:
+    return math.inf if row is None else row.with_digest_us

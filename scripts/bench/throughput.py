@@ -2,6 +2,7 @@
 """What an image costs: CPU of this crawler and its neighbours on the same files, side by side, in turn.
 
     scripts/bench/throughput.py [--rounds 5] [--sizes "20 KB" …] [--only NAME …] [--plain] [--tls] [--dir DIR]
+    scripts/bench/throughput.py --draw throughput.json
 
 Starts nginx on loopback, pinned to one core, and runs each contender pinned to another. A round runs everybody once,
 each into a fresh folder, and once with a single image: that is start-up, taken off, and shown apart. Those that do not
@@ -191,12 +192,17 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--code", type=Path, help="another checkout to run this crawler from: before and after")
     parser.add_argument("--core", type=int, default=(os.cpu_count() or 2) - 1, help="the contenders' core")
     parser.add_argument("--out", type=Path, help="folder for throughput.md, .json and .svg")
+    parser.add_argument("--draw", type=Path, metavar="JSON", help="measure nothing: table and plot of what was saved")
     return parser.parse_args()
 
 
 def main() -> None:
     """Measure, print, save."""
     args = arguments()
+    if args.draw:
+        saved = json.loads(args.draw.read_text())
+        tell([Row(**row) for row in saved["rows"]], saved["about"], args.out or args.draw.parent)
+        return
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # nginx is stopped on the way out
     install(args.only, args.tools)
     base = Path(tempfile.mkdtemp(prefix="throughput-", dir=args.dir))
@@ -220,17 +226,21 @@ def main() -> None:
         if hasattr(origin, "_nginx"):
             origin.stop()
         shutil.rmtree(base)
-    table = list(rows(found))
     about = {"machine": machine(), "durability": args.durability, "place": str(args.dir)}
     about |= {name: told for name in ("nginx", *args.only) if (told := version(name, args.tools))}
+    tell(list(rows(found)), about, args.out)
+
+
+def tell(table: list[Row], about: dict[str, str], out: Path | None) -> None:
+    """Print the table; save it, what it is made of, and the plot."""
     text = markdown(table, about)
     print(text)
-    if args.out:
-        args.out.mkdir(parents=True, exist_ok=True)
-        (args.out / "throughput.md").write_text(text)
-        (args.out / "throughput.svg").write_text(plot(table))
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "throughput.md").write_text(text)
+        (out / "throughput.svg").write_text(plot(table))
         saved = {"about": about, "rows": [asdict(row) for row in table]}
-        (args.out / "throughput.json").write_text(json.dumps(saved, indent=1) + "\n")
+        (out / "throughput.json").write_text(json.dumps(saved, indent=1) + "\n")
 
 
 if __name__ == "__main__":
