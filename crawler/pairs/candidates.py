@@ -60,9 +60,11 @@ def read_candidates(path: Path) -> list[Candidate]:
 
 def _sound(one: Candidate) -> bool:
     """Whether it is of the right types: the file can be anybody's."""
-    ids: tuple[object, ...] = (one.colored, one.sketch)
-    parts: tuple[object, ...] = ({} if one.match is None else one.match, one.evidence)
-    known = all(isinstance(id, int) and not isinstance(id, bool) and id > 0 for id in ids)
-    told: object = 0.0 if one.match is None else one.match["score"]
-    numbers = isinstance(told, int | float) and 0 <= one.score <= 1
-    return known and numbers and all(isinstance(part, dict) for part in parts)
+    parts = [one.evidence] if one.match is None else [one.evidence, one.match]
+    told = 0.0 if one.match is None else one.match["score"]
+    ids = all(_is(int, id) and id > 0 for id in (one.colored, one.sketch))
+    return ids and 0 <= one.score <= 1 and (_is(int, told) or _is(float, told)) and all(_is(dict, p) for p in parts)
+
+
+def _is(kind: type, value: object) -> bool:
+    return type(value) is kind
