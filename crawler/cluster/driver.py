@@ -94,6 +94,7 @@ class Driver:
         self._waiting: list[Shard] = []
         self._parked: dict[str, str] = {}
         self._broken = False
+        self._handing_since = 0.0
 
     # -- what others ask of it ---------------------------------------------------------------------
 
@@ -274,6 +275,7 @@ class Driver:
     async def _hand_out(self, packer: Packer, rounds: Rounds, sink: Sink) -> None:
         """Until all shards are merged or parked; in a drain, until no worker has one. Raises Silent, StorageFailed."""
         loop, until = asyncio.get_running_loop(), float("inf")
+        self._handing_since = loop.time()
         round = Round(self._output.shelf, packer.round)
         while True:
             self._check_room(sink)
@@ -315,6 +317,7 @@ class Driver:
         """Hand out what there is room for; whether there was anything to hand out."""
         view = self._view
         workers = max(self._workers, len(view.flights))
+        packer.speed = self._speed(workers)
         room = min(view.room, AHEAD * workers + AHEAD - len(view.outstanding))
         try:
             while len(self._waiting) < room and (shard := await packer.next(workers)) is not None:
@@ -329,6 +332,14 @@ class Driver:
             taken = await self._ask(lambda: self._coordinator.offer(shards))
             del self._waiting[:taken]
         return True
+
+    def _speed(self, workers: int) -> float:
+        """Works a second and worker: as it was so far, before that as fast as one host may be asked; 0: unknown."""
+        did, limits = self._books.counters.works, self._settings.limits
+        seconds = asyncio.get_running_loop().time() - self._handing_since
+        if did >= workers and seconds > 1:
+            return did / seconds / workers
+        return (limits.images if self._books.plain else limits.api).rate / workers
 
     def _of_parked(self) -> str:
         """What a user is told of shards that were given up."""

@@ -20,21 +20,24 @@ from crawler.sources.source import Item, Source
 WORKS, URLS = 256, 1000
 """The most that a shard holds: what is at stake when a worker dies where nobody else sees its disk, and what a commit
 costs, which is a few files."""
-LEAST = 8
+LEAST, FIRST = 8, 64
 SHARES = 4
 """The works that are left make at least so many shards for each worker, so that none is idle before the end."""
+COMMIT_S = 60.0
+"""A worker should have something to commit that often, however slow a site wants to be asked."""
 
 
 @dataclass(slots=True)
 class Packer:
-    """`todo`: about how many works there are to pack. Those in `elsewhere` (`bit_of` each) are left out, and those that
-    are asked again."""
+    """`todo`: about how many works there are to pack; `speed`: works a second and worker, 0 while it is not known.
+    Those in `elsewhere` (`bit_of` each) are left out, and those that are asked again."""
 
     round: str
     source: Source
     again: Again
     state: State
     todo: int
+    speed: float = 0.0
     number: int = 0
     elsewhere: BitMap64 = field(default_factory=BitMap64)
     over: bool = False
@@ -86,9 +89,10 @@ class Packer:
         return None
 
     def _size(self, item: Item, workers: int) -> int:
-        """Guided by what is left: large shards first, small ones at the end."""
+        """Guided by what is left (large shards first, small ones at the end) and by how fast it goes."""
         most = WORKS if item.url is None else URLS
-        return min(most, max(LEAST, -(-self.todo // (SHARES * max(1, workers)))))
+        minute = int(self.speed * COMMIT_S) if self.speed else FIRST
+        return max(LEAST, min(most, minute, -(-self.todo // (SHARES * max(1, workers)))))
 
     def _seed(self, items: list[Item]) -> bytes:
         known = [(item.id, entry) for item in items if (entry := self.state.entry(item.id)) is not None]

@@ -30,9 +30,7 @@ class Rounds:
     async def bury(self, round: Round) -> None:
         """Close a round, so that nobody can commit in it any more; keep all that it brought, and remove it."""
         await round.close(lambda shard, epoch: self._output.salvage(round.name, shard))
-        for id in await round.commits():
-            if await round.shard(id) is not None:
-                await self.merge(round, (id,))
+        await self.merge(round, await round.shards())
         await round.remove()
 
     async def merge(self, round: Round, ids: Sequence[str]) -> list[Shard]:
