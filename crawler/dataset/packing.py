@@ -7,7 +7,6 @@ shards is to hash and to write. A small export, or one with a single job, does t
 from __future__ import annotations
 
 import mmap
-import multiprocessing
 import os
 import resource
 import tempfile
@@ -28,7 +27,7 @@ from crawler.dataset.columns import Facts, Row, facts_of, row_of
 from crawler.dataset.lines import Lines, Ref
 from crawler.dataset.originals import FOLDERS, Originals, read_into
 from crawler.dataset.shards import Place, order
-from crawler.dataset.workers import follow_parent
+from crawler.dataset.workers import follow_parent, spawning
 
 CHUNK_BYTES = 2 << 20
 """What is packed at once: little enough to be in the cores' memory still when it is hashed and written."""
@@ -220,9 +219,7 @@ class Packs:
         if processes:
             self._shared = Shared(processes * SLOTS_EACH)
             self._free = list(range(self._shared.slots))
-            # spawn: a fork of a process with threads may hang.
-            context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(processes, context, _begin, (plan, self._shared))
+            self._pool = ProcessPoolExecutor(processes, spawning(), _begin, (plan, self._shared))
             self._starting = {self._pool.submit(_work, (), 0) for _ in range(processes)}
 
     def __enter__(self) -> Packs:

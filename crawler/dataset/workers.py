@@ -11,6 +11,7 @@ import signal
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any
 
@@ -45,6 +46,8 @@ def spawning(*, fetching: bool = False) -> SpawnContext:
 
     Not forked: a fork of a process with threads may hang.
     """
+    with hidden():  # Python's own helper, which the first lock of a pool would start with all that we know
+        resource_tracker.ensure_running()
     return _FetchingContext() if fetching else _BareContext()
 
 
