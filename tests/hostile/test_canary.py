@@ -53,7 +53,10 @@ def test_a_run_leaves_no_trace_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyP
             monkeypatch.setenv(name, value)
         asked = [["status", out], ["status", out, "--json"], ["tail", out], ["verify", out]]
         asked += [["report", out], ["config", config], ["config", config, "--json"], ["plan", config]]
-        asked += [["doctor", config, "-v"], ["run", config, "--dry-run"], ["run", config, "-v", "--progress", "json"]]
+        asked += [["doctor", config, "-v"], ["run", config, "--dry-run"], ["init", tmp_path / "new.toml"]]
+        asked += [["run", config, "-v", "--progress", how] for how in ("json", "rich", "none")] + [
+            ["run", config, "-q"]
+        ]
         for kind in ("webdataset", "parquet", "imagefolder"):
             asked.append(["export", out, "--to", kind, "--out", tmp_path / "exports" / kind, "-v"])
         clean(command("tail", out, "--json").out)
@@ -62,7 +65,7 @@ def test_a_run_leaves_no_trace_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyP
             assert code in (0, 3, 4), (words, told)
             clean(told)
         assert (tmp_path / "exports" / "parquet" / "_card.md").is_file(), "the data card"
-        clean(*look(tmp_path / "exports").values())
+        clean(*look(tmp_path / "exports").values(), (tmp_path / "new.toml").read_bytes())
         for name, body in look(out).items():
             clean(name, body)
 
