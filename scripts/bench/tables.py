@@ -72,7 +72,7 @@ def plot(rows: Sequence[Row]) -> str:
         parts.append(f'<text x="{_LEFT - 10}" y="{y + 13}" text-anchor="end">{label}</text>')
         for number, size in enumerate(sizes):
             ratio = against.get((name, size, scheme), {}).get("curl")
-            if ratio is None:
+            if ratio is None or ratio <= 0:  # a run that was shorter than its start-up varies
                 continue
             x, bar = _LEFT + _PANEL * number, max(2.0, _DOUBLING * math.log2(max(ratio, _LEAST) / _LEAST))
             parts.append(f'<rect x="{x}" y="{y + 2}" width="{bar:.1f}" height="14" rx="2" fill="{colour}"/>')

@@ -36,6 +36,8 @@ from tables import markdown, plot
 
 COUNTS = {"20 KB": 3000, "300 KB": 1200, "1.5 MB": 300}
 """Images a run, at --scale 1."""
+FEWEST = 150
+"""Of tools that take long to start, too, or the start is all that is seen."""
 HASHED = {*WHOLE, "crawler", "crawler, aiohttp", "write + rename"}
 """Who is not charged for digests: those that make them, and the raw limit."""
 
@@ -116,7 +118,7 @@ class Bench:
 
     def pair(self, name: str, size: str, *, tls: bool) -> tuple[Cost, Cost]:
         """A run of one image, and one of many."""
-        images = max(50, int(COUNTS[size] * self.args.scale * HEAVY.get(name, 1)))
+        images = max(50, int(max(COUNTS[size] * HEAVY.get(name, 1), FEWEST) * self.args.scale))
         return self.run(name, size, 1, tls=tls), self.run(name, size, images, tls=tls)
 
 
