@@ -174,6 +174,20 @@ def score_of(weighed: Mapping[str, float]) -> float:
     return round(1 / (1 + math.exp(-sum(WEIGHTS[name] * value for name, value in weighed.items()))), 4)
 
 
+def judged(
+    suggested: Sequence[Suggestion], tags: Sequence[str], scores: Mapping[int, float], least: float | None = None
+) -> list[tuple[float, bool]]:
+    """How likely each suggestion is, and whether that is enough to be a candidate: at least `least` (None: LEAST, and
+    LEAST_UNSEEN where nothing was compared). `scores`: the line matcher's, by place in `suggested`."""
+    beaten = rivals(suggested, scores)
+    found: list[tuple[float, bool]] = []
+    for number, one in enumerate(suggested):
+        score = score_of(weigh(one, tags, scores.get(number), rival=number in beaten))
+        usual = LEAST if number in scores else LEAST_UNSEEN
+        found.append((score, score >= (usual if least is None else least)))
+    return found
+
+
 def same_author(one: Facts, other: Facts) -> bool:
     """Whether both are of one artist, as far as is known."""
     return one.user_id == other.user_id and one.user_id > 0

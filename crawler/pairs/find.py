@@ -17,17 +17,13 @@ from crawler.disk import Disk
 from crawler.model import Page
 from crawler.pairs.candidates import Candidate
 from crawler.pairs.evidence import (
-    LEAST,
-    LEAST_UNSEEN,
     Facts,
     Suggestion,
     facts_of,
+    judged,
     promising,
-    rivals,
-    score_of,
     suggestions,
     told,
-    weigh,
 )
 from crawler.rules.replay import GONE_STRENGTH
 from crawler.within import make_private
@@ -123,15 +119,13 @@ class Folder:
 def candidates(
     folder: Folder, look: Look, tags: Sequence[str], matches: dict[int, Matched], least: float | None = None
 ) -> list[Candidate]:
-    """The pairs that score at least `least` (None: LEAST, LEAST_UNSEEN), in the order of candidates.jsonl."""
+    """The pairs that score at least `least` (as evidence.judged has it), in the order of candidates.jsonl."""
     found: list[Candidate] = []
     scores = {number: float(said.found[0]["score"]) for number, said in matches.items() if said.found}
-    beaten = rivals(look.suggested, scores)
-    for number, one in enumerate(look.suggested):
+    verdicts = judged(look.suggested, tags, scores, least)
+    for number, (one, (score, enough)) in enumerate(zip(look.suggested, verdicts, strict=True)):
         best = matches[number].found[0] if number in scores else None
-        score = score_of(weigh(one, tags, scores.get(number), rival=number in beaten))
-        enough = (LEAST_UNSEEN if best is None else LEAST) if least is None else least
-        if score < enough:
+        if not enough:
             continue
         match: dict[str, Any] | None = None
         if best is not None:

@@ -31,13 +31,12 @@ from crawler.likeness.pages import page_pairs
 from crawler.origin import families
 from crawler.origin.world import World
 from crawler.pairs.evidence import (
-    LEAST,
-    LEAST_UNSEEN,
     TAGS,
     WEIGHTS,
     Facts,
     Suggestion,
     facts_of,
+    judged,
     promising,
     rivals,
     score_of,
@@ -155,15 +154,11 @@ def fitted(rows: Sequence[Row], steps: int = 2000) -> dict[str, float]:
     return {name: round(float(value), 2) for name, value in zip(names, w, strict=True)}
 
 
-def judged(rows: Sequence[Row], there: int, *, compared: bool) -> tuple[float, float, int]:
-    """Recall, precision, and how many candidates."""
-    scored = [
-        (score_of(weigh(one, TAGS, score if compared else None, rival=compared and rival)), true)
-        for one, score, rival, true in rows
-    ]
-    least = [LEAST if compared and row[1] is not None else LEAST_UNSEEN for row in rows]
-    taken = [true for (score, true), enough in zip(scored, least, strict=True) if score >= enough]
-    return sum(taken) / max(1, there), sum(taken) / max(1, len(taken)), len(taken)
+def taken(rows: Sequence[Row], *, compared: bool) -> list[bool]:
+    """Of a seed's suggestions those that `pairs find` makes candidates, with and without pictures: whether true."""
+    scores = {number: row[1] for number, row in enumerate(rows) if compared and row[1] is not None}
+    verdicts = judged([row[0] for row in rows], TAGS, scores)
+    return [row[3] for row, (_, enough) in zip(rows, verdicts, strict=True) if enough]
 
 
 def wrong(rows: Sequence[Row]) -> Iterator[Any]:
@@ -182,23 +177,25 @@ def main() -> None:
     parser.add_argument("--fit", action="store_true")
     args = parser.parse_args()
     all_rows: list[Row] = []
+    candidates: dict[bool, list[bool]] = {True: [], False: []}
     all_there = 0
     for seed in args.seeds or (FIT if args.fit else TEST):
         began = time.process_time()
         rows, there = rows_of(seed, args.families)
         all_rows, all_there = all_rows + rows, all_there + there
         print(f"seed {seed}: {there} true pairs, {len(rows)} links, {time.process_time() - began:.0f} s of CPU")
+        for compared, found in candidates.items():
+            found.extend(taken(rows, compared=compared))
         for one in wrong(rows):
             print("  ", *one)
     if args.fit:
         for name, weight in fitted(all_rows).items():
             print(f'    "{name}": {weight},  # was {WEIGHTS[name]}')
         return
-    for compared in (True, False):
-        recall, precision, taken = judged(all_rows, all_there, compared=compared)
-        print(
-            f"{'with' if compared else 'without'} pictures: recall {recall:.4f}, precision {precision:.4f} of {taken}"
-        )
+    for compared, found in candidates.items():
+        recall, precision = sum(found) / max(1, all_there), sum(found) / max(1, len(found))
+        how = "with" if compared else "without"
+        print(f"{how} pictures: recall {recall:.4f}, precision {precision:.4f} of {len(found)}")
 
 
 if __name__ == "__main__":

@@ -28,13 +28,15 @@ class Subject:
 
 @dataclass(frozen=True)
 class Pair:
-    """The pages of a colouring and of its sketch, and which pairs of pages (colored, sketch) are right."""
+    """The pages of a colouring and of its sketch, which pairs of pages (colored, sketch) are right, and what was done
+    to the lines on the way (pair_trials.TRAITS)."""
 
     seed: int
     colored: list[Image.Image]
     sketch: list[Image.Image]
     right: frozenset[tuple[int, int]]
     kinds: tuple[tuple[str, ...], tuple[str, ...]]
+    traits: frozenset[str]
 
 
 def pair(seed: int) -> Pair:
@@ -68,7 +70,8 @@ def pair(seed: int) -> Pair:
     right = frozenset((i, j) for i, (a, _) in enumerate(colored) for j, (b, _) in enumerate(sketch)
                       if a in ("finished", "recoloured") and b == "lines")  # fmt: skip
     kinds = tuple(k for k, _ in colored), tuple(k for k, _ in sketch)
-    return Pair(seed, [saved(p, rng) for _, p in colored], [saved(p, rng) for _, p in sketch], right, kinds)
+    traits = style.traits | ({"recoloured"} if "recoloured" in kinds[0] else set())
+    return Pair(seed, [saved(p, rng) for _, p in colored], [saved(p, rng) for _, p in sketch], right, kinds, traits)
 
 
 @lru_cache(4)
@@ -292,6 +295,19 @@ class Style:
         self.flip = bool(rng.random() < 0.25) if first is None else first.flip
         self.crop: tuple[float, ...] = self._crop(rng) if first is None else first.crop
         self.finish_kind = int(rng.integers(0, 4))
+
+    @property
+    def traits(self) -> frozenset[str]:
+        """What this does to a drawing. Light, grain and shadows are on all of them."""
+        here = {
+            "mirrored": self.flip,
+            "cropped": max(self.crop) > 0,
+            "larger canvas": min(self.crop) < 0,
+            "background": self.scene > 0,
+            "strong shade": self.finish_kind in (1, 2),
+            "weak lines": self.line < 0.5,
+        }
+        return frozenset(name for name, so in here.items() if so)
 
     @staticmethod
     def _crop(rng: Rng) -> tuple[float, ...]:
