@@ -84,12 +84,10 @@ def refused(ip_text: str, allowed: Iterable[Network] = ()) -> str | None:
 
 
 def _layers(address: Address) -> tuple[Address, ...]:
-    """The address, and the IPv4 address that it carries, if any (mapped, compatible, 6to4, NAT64, Teredo)."""
+    """The address, and the IPv4 address that it carries, if any (mapped, compatible, 6to4, NAT64)."""
     if isinstance(address, IPv4Address):
         return (address,)
     inner: IPv4Address | None = address.ipv4_mapped or address.sixtofour
     if inner is None and (address in _NAT64 or (address in _COMPATIBLE and int(address) > 1)):
         inner = IPv4Address(int(address) & 0xFFFF_FFFF)
-    if inner is None and address.teredo is not None:
-        inner = address.teredo[1]
     return (address,) if inner is None else (address, inner)

@@ -103,6 +103,7 @@ def test_networks_that_are_named_may_be_reached() -> None:
     allowed = networks(["127.0.0.0/8", " 10.1.0.0/16", "::1", "192.168.1.7/24"])
     for text in ("127.0.0.1", "::ffff:127.0.0.1", "10.1.2.3", "::1", "192.168.1.200"):
         assert refused(text, allowed) is None
+    assert refused("2001:0:4136:e378:8000:63bf:80ff:fffe", allowed)  # Teredo, of 127.0.0.1: a tunnel of others
     for text in ("10.2.0.1", "169.254.169.254", "::2", "fe80::1"):
         assert refused(text, allowed)
     with pytest.raises(ValueError, match="nowhere"):
@@ -147,7 +148,19 @@ def test_endpoints_are_read(text: str, there: tuple[str, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "127.0.0.1", "localhost:80", "127.0.0.1:0", "127.0.0.1:65536", "1.2.3.4:x", ":80"]
+    "text",
+    [
+        "",
+        "127.0.0.1",
+        "localhost:80",
+        "127.0.0.1:0",
+        "127.0.0.1:65536",
+        "1.2.3.4:x",
+        "1.2.3.4:+80",
+        "1.2.3.4:8_0",
+        "1.2.3.4: 80",
+        ":80",
+    ],
 )
 def test_endpoints_that_are_none_are_refused(text: str) -> None:
     """A name, no port, or a port that does not exist is a ValueError."""

@@ -77,6 +77,14 @@ def test_what_has_no_place_raises(named: Named) -> None:
         image_path(*named)
 
 
+def test_why_it_has_no_place_is_said() -> None:
+    """A key's own fault before its page's."""
+    with pytest.raises(ValueError, match="'a' has page 0 only"):
+        image_path("a", 1, "png")
+    with pytest.raises(ValueError, match="a key is"):
+        image_path("a/b", 1, "png")
+
+
 @pytest.mark.parametrize(
     "key", ["", ".", "..", ".hidden", "a/b", "a\\b", "a b", "ä", "a\n", "\0", "a" * 101, "~", "a:b"]
 )
