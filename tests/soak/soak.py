@@ -95,6 +95,8 @@ class Soak:
     until: float
     over: bool = False
     told: list[Told] = field(default_factory=list[Told])
+    changes: list[tuple[float, int]] = field(default_factory=list[tuple[float, int]])
+    """When limits were read again, and how many works may be in flight since."""
 
     @property
     def root(self) -> Path:
@@ -127,7 +129,8 @@ class Soak:
         reserve = 0 if leg.what == "full" or not self.room else RESERVE_MB
         config = self.write(WIDE, reserve)
         began = time.monotonic()
-        command = [sys.executable, str(HERE / "soak_child.py"), str(self.samples), "run", str(config)]
+        loud = ("-W", "always::ResourceWarning")
+        command = [sys.executable, *loud, str(HERE / "soak_child.py"), str(self.samples), "run", str(config)]
         with (self.folder / "said.txt").open("w+") as said:
             process = subprocess.Popen([*command, "--progress", "none"], stdout=said, stderr=said)
             try:
@@ -155,8 +158,10 @@ class Soak:
             ended = self.ended()
             listens = self.alive(process.pid)
             if listens and reloads and ended >= reloads[0][0]:
-                self.write(reloads.pop(0)[1], reserve)
+                limits = reloads.pop(0)[1]
+                self.write(limits, reserve)
                 process.send_signal(signal.SIGHUP)
+                self.changes.append((time.time(), limits.works))
                 done += 1
             if ended >= leg.at and (listens or leg.what == "kill"):
                 time.sleep(leg.wait_s)
@@ -300,6 +305,7 @@ def judged(crawl: Soak, seen: dict[str, Any], wanted: Amounts) -> dict[str, Any]
     found = soak_judge.weights(crawl.samples.read_text().splitlines())
     most = [limits for leg in legs(wanted) for _, limits in leg.reloads] + [WIDE]
     wrong = soak_judge.not_flat(found, max(one.works for one in most), max(one.connections for one in most))
+    wrong += soak_judge.not_obeyed(found, crawl.changes)
     assert not wrong, wrong
     assert seen["violations"] == {}, seen["examples"]
     hard = sum(told.what in ("kill", "early", "full") for told in crawl.told)

@@ -26,6 +26,8 @@ FDS = 60
 """Descriptors of a run besides its connections: log, lock, list, threads that write, pipes of the loop."""
 TASKS = 40
 """Tasks of a run besides works and their images."""
+HEARD_S = 5.0
+"""So long after SIGHUP other limits hold; on a machine that is busy a process may be slow to hear it."""
 AT_ONCE = 700
 """Requests that may be made again after a kill: what was on the wire, and what waited for the next commit."""
 
@@ -150,6 +152,21 @@ def growth(leg: Weights) -> tuple[float, int]:
     early, late = crawling[fifth : 2 * fifth], crawling[-fifth:]
     grown = median(one["rss_mb"] for one in late) - median(one["rss_mb"] for one in early)
     return grown, round(median(one["works"] for one in late) - median(one["works"] for one in early))
+
+
+def not_obeyed(legs: Sequence[Weights], changes: Sequence[tuple[float, int]]) -> list[str]:
+    """Where more works were in flight than limits allowed. Those that are over the limit when it changes may end; no
+    other is begun. `changes`: (when, how many works from then on)."""
+    wrong: list[str] = []
+    for number, leg in enumerate(legs):
+        before: dict[str, Any] = {"in_flight": 0}
+        for one in leg.samples:
+            last = [change for change in changes if change[0] < one["t"]][-1:]
+            holds = last and leg.samples[0]["t"] < last[0][0] < one["t"] - HEARD_S
+            if holds and one["in_flight"] > max(last[0][1], before["in_flight"]):
+                wrong.append(f"leg {number}: {one['in_flight']} works in flight, allowed {last[0][1]}")
+            before = one
+    return wrong
 
 
 def not_flat(legs: Sequence[Weights], works: int, connections: int) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from soak import listed, soak
-from soak_judge import Weights, growth, not_flat, weights
+from soak_judge import Weights, growth, not_flat, not_obeyed, weights
 from soak_plan import Amounts, legs
 from soak_report import write
 
@@ -49,6 +49,15 @@ def test_the_scales_can_say_no() -> None:
         assert bad.end is not None
         bad.end[key] = value
         assert "left" in not_flat([leg(), bad], 256, 128)[0]
+
+
+def test_limits_that_are_not_obeyed_are_found() -> None:
+    """Above a limit works may become fewer, and no more."""
+    flying = (256, 256, 200, 90, 8, 8, 7, 8)
+    samples = [{"t": 100.0 + 6 * n, "in_flight": count} for n, count in enumerate(flying)]
+    assert not_obeyed([Weights(samples, None)], [(101.0, 8)]) == []
+    samples[5]["in_flight"] = 9
+    assert not_obeyed([Weights(samples, None)], [(101.0, 8)]) == ["leg 0: 9 works in flight, allowed 8"]
 
 
 def test_samples_are_told_apart_by_process() -> None:
