@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import takewhile
 
+from crawler.cluster.flows import Flows
 from crawler.cluster.protocol import Ask, Grant, Grants, Moment, Refusal, Report, Told
 from crawler.events import Throttled
 from crawler.fetch.exchange import HostState
@@ -42,7 +43,6 @@ BATCH_MAX = 1000
 _POLL_S, _POLL_MAX_S = 0.05, 5.0
 _ASKING_S = 2.0
 """Who asked a host within so long shares it."""
-_FLOW_S, _FLOWS_MAX, _SENDS = 4.0, 1000, 32
 _HOSTS_MAX = 4096
 _HOSTS_SHOWN = 100
 _EVENTS_MAX = 10_000
@@ -62,12 +62,12 @@ class _Host:
 
     __slots__ = (
         "_asking",
-        "_flows",
         "_line",
         "burst",
         "cut",
         "dead_at",
         "echo_until",
+        "flows",
         "lane",
         "name",
         "pace",
@@ -92,7 +92,7 @@ class _Host:
         self.refused = self.requests = 0
         self._asking: OrderedDict[str, float] = OrderedDict()
         self._line = -math.inf
-        self._flows: dict[str, tuple[float, float]] = {}
+        self.flows = Flows()
 
     def idle(self, now: float) -> bool:
         """Nobody asked lately, and no block is left to be remembered."""
@@ -113,20 +113,6 @@ class _Host:
         interval = 1 / self.pace.rate if self.pace.rate else 0.0
         self._line = max(min(self._line, now + _POLL_MAX_S), opens - interval) + interval
         return min(max(self._line - now, _POLL_S), _POLL_MAX_S)
-
-    def flows(self, worker: str, requests: int, now: float) -> None:
-        """So many were sent since this worker's last word, without permits: there is no limit."""
-        before, _ = self._flows.get(worker, (now - 1.0, 0.0))
-        if now - before >= _POLL_S:
-            self._flows[worker] = (now, requests / (now - before))
-        if len(self._flows) > _FLOWS_MAX:
-            self._flows = {one: flow for one, flow in self._flows.items() if now - flow[0] < _FLOW_S}
-
-    def remember_flow(self, sent: float) -> None:
-        """Have the pace know at what rate the host was asked when it refused what was `sent` then."""
-        flow = sum(rate for at, rate in self._flows.values() if abs(sent - at) < _FLOW_S)
-        for back in range(_SENDS if flow else 0, -1, -1):
-            self.pace.reserve(sent - back / (flow or 1.0))
 
     def _share(self, now: float) -> int:
         for worker in list(takewhile(lambda one: now - self._asking[one] > _ASKING_S, self._asking)):
@@ -246,13 +232,19 @@ class Budget:
     def _hear(self, host: _Host, worker: str, report: Report, now: float, said: float) -> None:
         """Take in a report, in the order in which its requests were sent."""
         host.requests += report.requests
-        if not host.pace.rate:
-            host.flows(worker, report.requests, now)
         heard: list[tuple[float, Refusal | None]] = [(said - max(0.0, age), None) for age in report.clean]
         heard += [(said - max(0.0, one.age_s), one) for one in report.refusals]
         heard.sort(key=lambda one: one[0])
+        free = not host.pace.rate and not host.pace.blocks
+        if free:
+            host.flows.report(worker, [sent for sent, _ in heard], report.requests, now)
+            for at in host.flows.settled(now):
+                host.pace.sent(at)
         for sent, refusal in heard:
             self._judge(host, sent, now, refusal)
+        if free and host.pace.blocks:
+            for at in host.flows.until(now):
+                host.pace.sent(at)
         if report.probed and host.probe is not None and host.probe[0] == worker:
             host.probe = None
         if not host.pace.blocks:
@@ -262,6 +254,8 @@ class Budget:
         now = max(now, host.start)
         if host.cut <= sent < host.echo_until:
             # A turn given out before the last cut and used after it says nothing new, like one used before it.
+            if refusal is None:
+                host.pace.sent(sent)
             sent = math.nextafter(host.cut, -math.inf)
         if refusal is None:
             self._tell(host, host.pace.clean(sent, now), now)
@@ -271,7 +265,10 @@ class Budget:
         else:
             host.refused += 1
             if not host.pace.rate and not host.pace.blocks:
-                host.remember_flow(sent)
+                for at in host.flows.until(sent):
+                    host.pace.sent(at)
+            elif sent > host.cut:
+                host.pace.unsent(now)  # its turns are dropped; those of others that are used all the same will be told
             change = host.pace.refused(
                 sent, now, refusal.retry_after_s, refusal.reason, again=refusal.again, limited=refusal.limited
             )

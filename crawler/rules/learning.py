@@ -118,6 +118,14 @@ class Learner:
         if self._wall is not None:
             self._wall.sent(at)
 
+    def unsent(self, after: float) -> None:
+        """What was to go out later than `after` does not."""
+        while self._sends and self._sends[-1] > after:
+            self._sends.pop()
+            self._sent -= 1
+        if self._wall is not None:
+            self._wall.unsent(after)
+
     def hit(self, sent: float, now: float) -> None:
         """The first refusal of a window. What it was is known when the block is `over`; until then it is a wall."""
         self._was = self.rate

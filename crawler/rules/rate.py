@@ -179,6 +179,16 @@ class Pace:
             self._learner.sent(at)
         return at
 
+    def sent(self, at: float) -> None:
+        """A request went out `at` that is not known from `reserve`."""
+        if self._adaptive:
+            self._learner.sent(at)
+
+    def unsent(self, after: float) -> None:
+        """Of what was reserved for later than `after`, nothing is sent."""
+        if self._adaptive:
+            self._learner.unsent(after)
+
     def refused(
         self,
         sent: float,

@@ -82,6 +82,11 @@ class Wall:
         """A request went out then; times never go back."""
         self._pending.append(at)
 
+    def unsent(self, after: float) -> None:
+        """What was to go out later than `after` does not."""
+        while self._pending and self._pending[-1] > after:
+            self._pending.pop()
+
     def passed(self, sent: float) -> None:
         """What was `sent` then was let through, and so was what went before it and is not known to be refused."""
         self._proven = max(self._proven, sent)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from crawler.cluster import budget as budget_module
 from crawler.cluster.budget import AHEAD_S, LIFE_MAX_S, life
+from crawler.cluster.flows import Flows
 from crawler.cluster.protocol import Ask, Grants, Moment, Refusal, Report
 from crawler.cluster.reckoning import Reckoning
 from crawler.fetch.settings import HostLimits
@@ -271,3 +272,49 @@ def test_hosts_are_forgotten_when_they_are_idle(monkeypatch: pytest.MonkeyPatch)
         assert grants.grants[0].blocked_s > 3000
 
     run_virtual(main())
+
+
+@pytest.mark.parametrize("members", [pytest.param(1, marks=pytest.mark.long), 4])
+def test_a_cluster_learns_a_hosts_limit_as_one_process_does(members: int) -> None:
+    """A host that lets 2 a second pass of a budget of 4: after a while it was asked for nearly all that it gives, and
+    refused no more than a few."""
+    level, at = 0.0, 0.0
+
+    def bucket(now: float) -> bool | float:
+        nonlocal level, at
+        level, at = max(0.0, level - 2 * (now - at)), now
+        if level + 1 > 20:
+            return 0.0
+        level += 1
+        return True
+
+    site = Site(bucket)
+    crawl(limits_of(4, 1, 4), calm(random.Random(7)), site, 600, members)
+    assert len(site.at) > 0.85 * 2 * 600
+    assert len(site.refused) < 20
+
+
+def test_over_long_distances_it_still_works() -> None:
+    """Where no round trip is ever shorter than a permit's life the clock is only guessed: the budget is used, and
+    exceeded in no second by more than round trips differ."""
+    chance, site = random.Random(8), Site()
+    wire = Wire(None, lambda: chance.uniform(0.05, 0.15), chance)
+    crawl(limits_of(50), wire, site, 40, members=3)
+    assert sum(at > 20 for at in site.at) > 0.8 * 50 * 20
+    assert site.worst() <= 50 * 1.2 + 1
+
+
+def test_flows_are_told_in_order_and_completed() -> None:
+    """Workers without a limit report now and then: what they sent is told in order, once, and what is not reported
+    yet is guessed when it matters."""
+    flows = Flows()
+    flows.report("a", [9.0, 9.5], 2, 10.0)
+    flows.report("b", [9.2], 4, 10.1)
+    assert list(flows.settled(10.9)) == [9.0, 9.2, 9.2, 9.2, 9.2]
+    assert list(flows.settled(10.9)) == []
+    flows.report("a", [10.4], 1, 10.5)
+    told = list(flows.until(11.1))
+    assert told == sorted(told)
+    assert {9.5, 10.4} <= set(told)
+    assert len(told) == 2 + 1 + 4  # a: one more in 0.6 s; b: four in a second
+    assert list(flows.until(11.1)) == []

@@ -11,6 +11,7 @@ from coordinator_laws import Laws, MemoryShelf, shards
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from crawler.cluster import heard as heard_module
 from crawler.cluster.commits import ROOT, Commit, Damaged, Ledger, Part, Round
 from crawler.cluster.coordinator import LedgerCoordinator
 from crawler.cluster.protocol import Flight, Orders, Unreachable
@@ -421,3 +422,17 @@ def test_what_was_edited_is_refused(tmp_path: Path) -> None:
             await round.committed("s2")
 
     asyncio.run(main())
+
+
+def test_what_is_known_of_workers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is silent has nothing under way; counters of a life never run backwards, also of those that are forgotten."""
+    monkeypatch.setattr(heard_module, "_MOST", 10)
+    heard = heard_module.Heard(5.0)
+    for n in range(30):
+        heard.say(f"w{n}", Flight(works=1, requests=10, retries=1), float(n))
+        heard.say(f"w{n}", Flight(works=2, requests=7), float(n))
+    flights = heard.flights(29.0)
+    assert len(flights) <= 11
+    assert sum(flight.requests for flight in flights.values()) == 300
+    assert sum(flight.works for flight in flights.values()) == 2 * 6
+    assert heard.alive(29.0) == 6
