@@ -98,6 +98,11 @@ def prepare(
     return Crawl(driver, [*attendants, crew.attend])
 
 
+def keep_limits() -> Loaded:
+    """What SIGHUP does here. Raises ConfigError."""
+    raise ConfigError(["limits: those of many processes stand while they run; stop, and run again with others."])
+
+
 def secret_of(loaded: Loaded) -> Secret:
     """Where each node is to look for the session."""
     if not loaded.session:

@@ -98,7 +98,8 @@ def execute(
     if cluster.is_asked(loaded, asked.ray):
         cluster.check(loaded, asked.ray, waits=asked.waits)
         with cluster.crew(loaded, talk, asked.ray) as crew:
-            outcome = conduct(cluster.prepare(loaded, talk, attendants, crew, asked.recheck), talk, again)
+            crawl = cluster.prepare(loaded, talk, attendants, crew, asked.recheck)
+            outcome = conduct(crawl, talk, cluster.keep_limits)
     else:
         outcome = conduct(prepare(loaded, talk, attendants, asked.recheck, waits=asked.waits), talk, again)
     if isinstance(outcome, int):

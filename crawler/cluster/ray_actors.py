@@ -7,6 +7,7 @@ import asyncio
 import gc
 import os
 import secrets
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ MARK = ".crawl/same-folder"
 """A file of the output that tells whether a folder of this name on another node is the very same one."""
 ALONE_S = 3600.0
 """So long a cluster goes on without a driver; then its actors end themselves. What they did waits for the next one."""
+GONE_S = 20.0
 YOUNG = 20_000
 """As `cli.conducting`: so many more containers made than dropped, and Python looks for circles among them."""
 
@@ -204,6 +206,10 @@ class Hand:
 
 
 def dissolve(namespace: str) -> None:
-    """End every actor of a crawl: the workers first, and last the desk, which may be who does it. Waits for Ray."""
-    for name in sorted(ray_door.names(namespace), key=lambda name: (name in (DESK, TILL), name == DESK)):
-        ray_door.end(name, namespace)
+    """End every actor of a crawl: the workers first, and last the desk, which may be who does it. Waits for Ray until
+    all names are free: who comes next must not find one that is about to die."""
+    until = time.monotonic() + GONE_S
+    while (left := ray_door.names(namespace)) and time.monotonic() < until:
+        for name in sorted(left, key=lambda name: (name in (DESK, TILL), name == DESK)):
+            ray_door.end(name, namespace)
+        threading.Event().wait(0.1)

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from crawler import __version__
 from crawler.assembly import settings_digest
 from crawler.cluster import ray_door
+from crawler.cluster.protocol import Unreachable
 from crawler.cluster.ray_actors import MARK, Desk, Hand, Plan, Secret, Till, dissolve
 from crawler.cluster.ray_door import Spot
 from crawler.cluster.ray_line import DESK, TILL, FarBudget, FarCoordinator
@@ -102,7 +103,7 @@ class Crew:
             raise InUse(f"{self.plan.settings.output.home}: another run is writing here; wait for it, or stop it")
         for again in (False, True):
             found = ray_door.find(DESK, self.plan.namespace)
-            self._desk = ray_door.hire(DESK, self.plan.namespace, Desk, self.plan)
+            self._seat()
             digest, silent_s = ray_door.answer(self._desk.claim.remote(*self._me))
             if silent_s < SILENT_S:
                 raise InUse(
@@ -115,6 +116,10 @@ class Crew:
             assert not again
             self._tell("A crawl with other settings was still there on Ray: its workers are sent home.")
             dissolve(self.plan.namespace)
+
+    def _seat(self) -> None:
+        """Coordinator and budget, made where there are none. Blocks."""
+        self._desk = ray_door.hire(DESK, self.plan.namespace, Desk, self.plan)
         self._till = ray_door.hire(TILL, self.plan.namespace, Till, self.plan)
 
     async def introduce(self, known: Mapping[str, Throttled]) -> None:
@@ -150,7 +155,8 @@ class Crew:
                     self._tell("Stopping, as `--stop` asked: what is on the wire is finished first.")
                     self.drain("interrupted", 143, "")
             except (TimeoutError, ray_door.trouble()):
-                pass  # the desk is begun again by Ray
+                with suppress(ray_door.trouble()):  # Ray begins them again, but for some that it has given up
+                    await asyncio.to_thread(self._seat)
             await asyncio.sleep(EVERY_S)
 
     async def _hire(self, keep: Callable[[Coroutine[Any, Any, None]], None]) -> None:
@@ -204,14 +210,17 @@ async def stop(plan: Plan, tell: Callable[[str], None]) -> bool:
     desk = await asyncio.to_thread(ray_door.find, DESK, plan.namespace)
     if desk is None:
         return False
-    alone = await desk.stop.remote() > SILENT_S
     tell("Stopping: what is on the wire is finished first.")
     coordinator = FarCoordinator(plan.namespace)
-    if alone:
-        await coordinator.drain()
-    while await asyncio.to_thread(ray_door.find, DESK, plan.namespace) is not None:
-        if alone and not (await coordinator.view()).leased:
-            await asyncio.to_thread(dissolve, plan.namespace)
-            break
-        await asyncio.sleep(EVERY_S / 2)
+    try:
+        alone = await desk.stop.remote() > SILENT_S
+        if alone:
+            await coordinator.drain()
+        while await asyncio.to_thread(ray_door.find, DESK, plan.namespace) is not None:
+            if alone and not (await coordinator.view()).leased:
+                await asyncio.to_thread(dissolve, plan.namespace)
+                break
+            await asyncio.sleep(EVERY_S / 2)
+    except (Unreachable, ray_door.trouble()):
+        pass  # it ended meanwhile
     return True

@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +19,36 @@ import uvloop
 from crawler.origin.server import Origin
 
 
+class Lateness:
+    """How late this machine woke one who had nothing to do: as late, requests that were sent in time may arrive."""
+
+    STEP_S = 0.01
+
+    def __init__(self) -> None:
+        self._found: list[tuple[float, float]] = []
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def _watch(self) -> None:
+        before = time.monotonic()
+        while not self._over.wait(self.STEP_S):
+            now = time.monotonic()
+            self._found.append((now, now - before - self.STEP_S))
+            before = now
+
+    def most(self, since: float, until: float) -> float:
+        """In seconds, between two moments of the monotonic clock."""
+        return max([late for t, late in self._found if since <= t <= until], default=0.0)
+
+    def end(self) -> None:
+        self._over.set()
+        self._thread.join()
+
+
 class Far:
-    """What tests need of it. `total`: requests so far; once it has ended, `arrivals` by host and `violations`."""
+    """What tests need of it. `total`: requests so far; once it has ended, `arrivals` by host and `violations`; `late`:
+    what the machine was like."""
 
     def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
         self.world = Origin(**settings).world
@@ -32,6 +62,7 @@ class Far:
         self.resolve: dict[str, str] = told["resolve"]
         self.arrivals: dict[str, list[float]] = {}
         self.violations: dict[str, int] = {}
+        self.late = Lateness()
 
     @property
     def total(self) -> int:
@@ -39,6 +70,7 @@ class Far:
 
     def end(self) -> None:
         if self._process.poll() is None:
+            self.late.end()
             self._process.send_signal(signal.SIGTERM)
             assert self._process.wait(30) == 0
             assert self._process.stdout is not None
