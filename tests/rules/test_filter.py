@@ -38,6 +38,8 @@ def verdict(rules: dict[str, Any], **changes: Any) -> str:
         ({"min_bookmarks": 51}, {}, "min_bookmarks"),
         ({"max_pages": 3}, {}, ""),
         ({"max_pages": 2}, {}, "max_pages"),
+        ({"max_pages": 1}, {"page_count": 2}, "max_pages"),
+        ({"max_pages": 1}, {"page_count": 1}, ""),
         ({"max_pages": 0}, {"page_count": 999}, ""),
         ({"kinds": ("manga", "ugoira")}, {}, "kinds"),
         ({"kinds": ("manga",)}, {"kind": "manga"}, ""),
