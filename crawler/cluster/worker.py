@@ -246,6 +246,7 @@ class Worker:
         attempt = live.attempt
         try:
             await self._finish(attempt, kit, await attempt.crawl())
+            await kit.output.clear(attempt.lease.round, attempt.name)
         except asyncio.CancelledError:
             if not live.lost:
                 raise
@@ -253,11 +254,11 @@ class Worker:
             found = innermost(error)
             if isinstance(found, asyncio.CancelledError | KeyboardInterrupt | SystemExit):
                 raise
-            await self._broken(attempt, kit, found)
+            if not live.lost:  # else what we began may be gone, under the hands of threads that nobody can stop
+                await self._broken(attempt, kit, found)
         finally:
             del self._live[attempt.key]
             self._news.set()
-        await kit.output.clear(attempt.lease.round, attempt.name)
 
     async def _finish(self, attempt: Attempt, kit: Kit, lines: int) -> None:
         """Commit what was done; in a drain too, as whoever drains wants to keep it."""

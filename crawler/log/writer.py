@@ -85,7 +85,8 @@ class Log:
         self._waiting = 0
         self._committing = asyncio.Lock()
         self._ms, self._t = -1, ""
-        self._second, self._stamp = -1, ""
+        self._second: int = -1
+        self._stamp = ""
         self._poison: str | None = None
         self._closed = False
         self._last = opened.last

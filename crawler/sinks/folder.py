@@ -113,6 +113,7 @@ class Folder(Parts):
         self._below = f"{root}/"
         self._names: dict[str, _Names] = {}
         self._making = Lock()
+        self._whole = self  # of `apart` ones too: a fault of theirs is none of the folders that all write to
 
     async def part(self, id: WorkId, page: Page) -> FolderPart:
         """The part for one image, with what an earlier run left of it if that can be trusted."""
@@ -130,13 +131,14 @@ class Folder(Parts):
             names.sync()
 
     def _make(self, folder: str) -> _Names:
+        whole = self._whole
         with self._making:
             names = self._names.get(folder)
             if names is None:
                 path = self.root / folder
                 within.no_link(path)
-                self._durably(self.disk.make_folder, path)
-                names = self._names[folder] = _Names(lambda: self._durably(self.disk.sync_folder, path))
+                whole._durably(self.disk.make_folder, path)
+                names = self._names[folder] = _Names(lambda: whole._durably(self.disk.sync_folder, path))
             return names
 
     def _durably(self, step: Callable[[Path], None], folder: Path) -> None:

@@ -138,8 +138,9 @@ class Source:
 
     def pages(self, id: WorkId) -> tuple[Page, ...] | None:
         """The pages of a work that a manifest names; None where every image is wanted."""
-        named = self._settings.kind == "manifest" and isinstance(id, int)
-        return self._choice.pages(id) if named else None
+        if self._settings.kind != "manifest" or isinstance(id, str):
+            return None
+        return self._choice.pages(id)
 
     def items(self) -> Iterator[Item]:
         """Each counted id once, in reading order. Blocks for a read of the disk now and then.
