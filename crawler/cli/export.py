@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     progress = ProgressLine("exported", began, shown=sys.stderr.isatty() and not getattr(args, "quiet", False))
     before = signal.signal(signal.SIGTERM, _terminated)
     try:
-        done = into(args.out, args.replace, lambda out: export(path.parent, out, options, progress.tell))
+        done = into(args.out, args.replace, lambda out, to: export(path.parent, out, options, progress.tell, to))
     except KeyboardInterrupt:
         progress.end()
         print("crawler: stopped. Finished shards are whole; the same command again goes on.", file=sys.stderr)

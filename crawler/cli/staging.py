@@ -1,18 +1,21 @@
-"""Results that go to an object store: written whole to a scratch folder on this machine first, then sent."""
+"""Results that go to an object store: written to a scratch folder on this machine first, then sent."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from crawler.cli.errors import UsageError
 from crawler.store.address import is_address, missing_extra, name_of, problem, tidy
 from crawler.store.mirror import caches
+
+if TYPE_CHECKING:
+    from crawler.store.objects import Objects
 
 SENDERS = 16
 MANIFEST = "_manifest.json"
@@ -48,14 +51,51 @@ def send(folder: Path, address: str, *, last: Sequence[str]) -> None:
         objects.upload_now(name, folder / name)
 
 
-def into(out: str, replace: bool, write: Callable[[Path], T]) -> T:
-    """Have a data set written to the folder `out`; or, for an address, to a folder of this machine, and then sent.
+class Sending:
+    """Sends finished shards to an object store, one at a time and beside the work on the next; closes with `with`."""
 
-    The manifest is sent last, so that an export is complete where there is one. What a kill left here is gone on with
-    by the next attempt. Raises UsageError, StorageFailed, and what `write` raises.
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="send")
+        self._last: Future[None] | None = None
+
+    def __enter__(self) -> Sending:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown()
+
+    def holds(self, name: str, size: int) -> bool:
+        """Whether a shard is there. Raises StorageFailed."""
+        try:
+            return self._objects.size_now(name) == size
+        except FileNotFoundError:
+            return False
+
+    def send(self, path: Path) -> None:
+        """Begin to send a shard, when the one before it is there. Raises StorageFailed, also for that one."""
+        self.settle()
+        self._last = self._thread.submit(self._go, path)
+
+    def settle(self) -> None:
+        """Wait until all that was begun is there. Raises StorageFailed."""
+        if self._last is not None:
+            self._last.result()
+
+    def _go(self, path: Path) -> None:
+        self._objects.upload_now(path.name, path)
+        path.unlink()
+
+
+def into(out: str, replace: bool, write: Callable[[Path, Sending | None], T]) -> T:
+    """Have a data set written to the folder `out`; or, for an address, to a folder of this machine and sent.
+
+    Shards are sent as they are finished, so that this machine has room for those in work only; folders of images are
+    sent at the end. The manifest is sent last, so that an export is complete where there is one. What a kill left here
+    is gone on with by the next attempt. Raises UsageError, StorageFailed, and what `write` raises.
     """
     if not is_address(out):
-        return write(Path(out))
+        return write(Path(out), None)
     from crawler.store.objects import Objects
 
     if wrong := problem(out) or missing_extra():
@@ -66,7 +106,9 @@ def into(out: str, replace: bool, write: Callable[[Path], T]) -> T:
         )
     scratch = caches() / "exports" / name_of(out)
     scratch.parent.mkdir(parents=True, exist_ok=True)
-    done = write(scratch)
+    with Sending(Objects.at(tidy(out))) as sending:
+        done = write(scratch, sending)
+        sending.settle()
     send(scratch, tidy(out), last=(MANIFEST,))
     shutil.rmtree(scratch)
     return done

@@ -21,7 +21,7 @@ from crawler.dataset.card import card
 from crawler.dataset.columns import COLUMNS, DERIVED
 from crawler.dataset.index import Index
 from crawler.dataset.job import UNSOUND, Job, Options, Progress
-from crawler.dataset.manifest import INDEX, Manifest, total_left
+from crawler.dataset.manifest import INDEX, Elsewhere, Manifest, total_left
 from crawler.dataset.stops import Refused
 from crawler.dataset.where import Where
 from crawler.disk import Disk
@@ -49,10 +49,17 @@ class Writer(Protocol):
     def __call__(self, job: Job) -> None: ...
 
 
-def export(directory: Path, out: Path, options: Options, progress: Progress | None = None) -> Exported:
+def export(
+    directory: Path,
+    out: Path,
+    options: Options,
+    progress: Progress | None = None,
+    elsewhere: Elsewhere | None = None,
+) -> Exported:
     """Export the crawl in `directory` to the folder `out`; what an earlier, unfinished export left is gone on from.
 
-    Blocking. Raises Refused (nothing was written), LogDamaged, LogChanged, StorageFailed, OSError.
+    `elsewhere`: where finished shards go from there. Blocking. Raises Refused (nothing was written), LogDamaged,
+    LogChanged, StorageFailed, OSError.
     """
     writer = _writer(options)
     log = directory / LOG
@@ -67,7 +74,8 @@ def export(directory: Path, out: Path, options: Options, progress: Progress | No
             stack.callback(os.close, _lock(out))
             index = stack.enter_context(Index(log, out / INDEX))
             asked = _asked(options, index)
-            manifest = Manifest(disk, out, asked, made_by=f"crawler {__version__}", replace=options.replace)
+            made_by = f"crawler {__version__}"
+            manifest = Manifest(disk, out, asked, made_by=made_by, replace=options.replace, elsewhere=elsewhere)
             if manifest.complete:
                 return Exported(manifest.data, before=True)
             job = Job(directory, options, index, manifest, disk, where, stack, progress=progress)

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Mapping
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -104,14 +104,35 @@ class _storing:
             ) from error
 
 
+class Elsewhere(Protocol):
+    """Where the shards of an export go, if not here: each is sent once it is named in the manifest, and then not kept.
+
+    `holds`: whether a shard of so many bytes is there. `send` begins to send a shard, and takes its file away when it
+    is there. Both raise StorageFailed, `send` for a shard before it too.
+    """
+
+    def holds(self, name: str, size: int) -> bool: ...
+    def send(self, path: Path) -> None: ...
+
+
 class Manifest:
     """The manifest of an export, kept as its shards appear. `asked` says what is exported and how, as plain JSON.
 
     Raises Refused when `out` holds something else, or an export of something else.
     """
 
-    def __init__(self, disk: Disk, out: Path, asked: Mapping[str, Any], *, made_by: str, replace: bool) -> None:
+    def __init__(
+        self,
+        disk: Disk,
+        out: Path,
+        asked: Mapping[str, Any],
+        *,
+        made_by: str,
+        replace: bool,
+        elsewhere: Elsewhere | None = None,
+    ) -> None:
         self._disk = disk
+        self._elsewhere = elsewhere
         self.out = out
         self.scratch = out / SCRATCH
         self.data: dict[str, Any] = {
@@ -164,12 +185,17 @@ class Manifest:
         ended: set[str] = set()
         for shard in shards:
             path = self.out / shard["name"]
-            there = path.is_dir() if "folder" in shard else path.is_file() and path.stat().st_size == shard["bytes"]
+            there = path.is_dir() if "folder" in shard else self._has(path, shard["bytes"])
             if not there:
                 ended.add(shard["split"])
             if shard["split"] not in ended:
                 kept.append(shard)
         return kept
+
+    def _has(self, path: Path, size: int) -> bool:
+        if path.is_file():
+            return path.stat().st_size == size
+        return self._elsewhere is not None and self._elsewhere.holds(path.name, size)
 
     def _clear(self, shards: list[dict[str, Any]]) -> None:
         """Take away what an earlier export left: first the names, then the manifest that speaks of them."""
@@ -198,6 +224,8 @@ class Manifest:
         """A shard has its name: say so, durably."""
         self.data["shards"].append(dict(shard))
         self.save()
+        if self._elsewhere is not None and "folder" not in shard:
+            self._elsewhere.send(self.out / shard["name"])
 
     def finish(self, totals: Mapping[str, Any]) -> None:
         """Everything is there. The order of shards no longer tells in which order they were finished."""
