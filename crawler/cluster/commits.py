@@ -47,7 +47,7 @@ class Damaged(StorageFailed):
 
 
 class Part(NamedTuple):
-    """The first `bytes` of a log (key below the round), which have this SHA-256 and hold so many whole lines."""
+    """The first `bytes` of a log (`key` as the shelf has it), which have this SHA-256 and hold so many whole lines."""
 
     key: str
     bytes: int
@@ -176,13 +176,15 @@ class Round:
     async def trim(self, ids: Sequence[str]) -> None:
         """Forget shards whose commits are in the main log, but for their commits: those keep zombies out.
 
-        The shard goes first: a commit without its shard is a merged one.
+        The shard goes first: a commit without its shard is a merged one. What attempts before the last one left goes
+        with the round; looking for it would cost more.
         """
-        gone = set(ids)
-        await self.shelf.delete([f"{self.name}/shards/{id}.json" for id in ids])
-        for room in ("attempts", "ended", "parked", "logs"):
-            keys = await self.shelf.keys(f"{self.name}/{room}")
-            await self.shelf.delete([key for key in keys if _owner(key.split("/", 2)[2]) in gone])
+        await self.shelf.delete([f"{self.name}/shards/{_named(id)}.json" for id in ids])
+        for id in ids:
+            commit = await self.committed(id)
+            if commit is not None:
+                attempts = [f"{self.name}/attempts/{id}.{epoch}.json" for epoch in range(1, commit.epoch + 1)]
+                await self.shelf.delete([*attempts, *[part.key for part in commit.logs]])
 
     # -- attempts ------------------------------------------------------------------------------------
 
@@ -328,11 +330,6 @@ def _named(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise ValueError(f"{name!r}: ids and rounds are 1 to 64 of A-Z a-z 0-9 _ -")
     return name
-
-
-def _owner(name: str) -> str:
-    """The shard an object of a round belongs to: its name up to the first dot or slash."""
-    return re.split(r"[./]", name, maxsplit=1)[0]
 
 
 def _number(text: str) -> int:

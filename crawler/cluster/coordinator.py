@@ -25,6 +25,7 @@ from crawler.cluster.protocol import Flight, Halt, Lease, Orders, Shard, Unreach
 from crawler.stop import StorageFailed
 
 TTL_S = 30.0
+ROOM = 4096
 ATTEMPTS = 3
 """So many failed or expired attempts, and a shard is parked: it may be what kills its workers."""
 _GRACE = 0.25
@@ -32,6 +33,8 @@ _GRACE = 0.25
 _WAIT_S, _ASKED_PER_S = 0.25, 500
 """Idle workers ask this often, and all of them together no more than so many times a second."""
 _ASKED_MAX = 4096
+_KEPT = 64
+"""So many of the shards that wait are held in memory; the others are read again when they are leased."""
 
 Stage = Literal["waiting", "granting", "leased", "committed", "parked"]
 
@@ -76,7 +79,7 @@ class LedgerCoordinator:
         self,
         ledger: Ledger,
         *,
-        room: int = 256,
+        room: int = ROOM,
         ttl_s: float = TTL_S,
         attempts: int = ATTEMPTS,
         now: Callable[[], float] | None = None,
@@ -129,7 +132,7 @@ class LedgerCoordinator:
                 return taken
             left -= 1
             self._finished = False  # a late `finish` of another round, or the driver thought better of it
-            self._cases[shard.id] = self._todo[shard.id] = _Case(shard.id, shard)
+            self._cases[shard.id] = self._todo[shard.id] = _Case(shard.id, shard if len(self._todo) < _KEPT else None)
         return len(shards)
 
     async def finish(self) -> None:
@@ -196,6 +199,7 @@ class LedgerCoordinator:
             case = self._cases.get(id)
             if case is not None and case.held_by(worker, epoch):
                 self._confirm(case, worker)
+                case.shard = None  # it has it
             elif case is None or case.stage != "committed" or (case.worker, case.epoch) != (worker, epoch):
                 lost.append((id, epoch))
         await self._look()
