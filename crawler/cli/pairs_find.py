@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from crawler.cli.errors import UsageError
 from crawler.cli.flags import add_setting_flags, flag_values
 from crawler.cli.loading import Loaded, load, unbounded_session
-from crawler.cli.tail import no_log
+from crawler.cli.tail import log_path, no_log
 from crawler.cli.talk import Talk
+from crawler.store.address import is_address
 
 if TYPE_CHECKING:
     from crawler.dataset.matching import Matched
@@ -84,16 +85,16 @@ def run(args: argparse.Namespace) -> int:
 
 def _place(args: argparse.Namespace) -> tuple[Loaded | None, Path]:
     """The settings, None where a folder was named instead: then nobody is asked. Raises UsageError, ConfigError."""
-    if args.config and Path(args.config).is_dir():
+    if args.config and (is_address(args.config) or Path(args.config).is_dir()):
         if given := [name for name in flag_values(args) if name not in ("ui.progress",)]:
             raise UsageError(f"crawler pairs find: --{given[0]}: a folder is looked at, nobody is asked; name a config")
-        return None, Path(args.config)
+        if is_address(args.config) and not args.out:
+            raise UsageError("crawler pairs find: --out FILE: where the candidates of a bucket go; it is read only")
+        return None, log_path(args.config).parent
     loaded = _again(args)
     if loaded.settings.site.name != "pixiv":
         raise UsageError("crawler pairs find: a plain list of URLs has no descriptions to read")
-    if "://" in loaded.settings.output.dir:
-        raise UsageError("crawler pairs find: works on a folder of this machine, output.dir is none")
-    return loaded, Path(loaded.settings.output.dir)
+    return loaded, loaded.settings.output.home
 
 
 def _again(args: argparse.Namespace) -> Loaded:
@@ -107,7 +108,7 @@ def _ask(loaded: Loaded, args: argparse.Namespace, tags: tuple[str, ...], talk: 
     from crawler.pairs.find import Folder as Opened
     from crawler.sources.settings import SourceSettings
 
-    directory = Path(loaded.settings.output.dir)
+    directory = loaded.settings.output.home
     ids = directory / FOLDER / IDS
     here = replace(loaded, settings=loaded.settings.model_copy(update={"source": SourceSettings(path=str(ids))}))
     asked, code, rounds = set[int](), 0, 0
@@ -144,7 +145,7 @@ def _crawl(loaded: Loaded, args: argparse.Namespace, talk: Talk) -> Outcome | in
         await watch(loaded.settings.ui.progress, pull, done)
 
     async def status(pull: Pull, done: asyncio.Event) -> None:
-        await keep_status(Path(loaded.settings.output.dir) / "status.json", pull, done)
+        await keep_status(loaded.settings.output.home / "status.json", pull, done)
 
     attendants: list[Attendant] = [status] if talk.quiet else [screen, status]
     crawl = prepare(loaded, talk, attendants, waits=not args.no_wait, images=not args.no_images)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from crawler.events import Stored
@@ -11,6 +11,7 @@ from crawler.pairs.judgements import Judged, Noted, Pair
 from crawler.pairs.listing import Hint
 from crawler.pairs.queue import Deal
 from crawler.pairs.text import pieces
+from crawler.pairs.views import plain
 from crawler.words import clean
 
 MOST_PAGES = 60
@@ -34,6 +35,14 @@ def card(deal: Deal, hint: Hint, sides: tuple[Side, Side]) -> dict[str, Any]:
         "evidence": _evidence(hint.evidence),
         "sides": [_side(colored, sketch.id), _side(sketch, colored.id)],
     }
+
+
+def looked_at(hint: Hint, sides: tuple[Side, Side]) -> Iterator[Stored]:
+    """The pictures of a pair that are seen first."""
+    match = hint.match or {}
+    for side, page in zip(sides, ("colored_page", "sketch_page"), strict=True):
+        if side.pictures:
+            yield side.pictures[_place(side, match.get(page))]
 
 
 def said(noted: Noted, judged: Judged) -> dict[str, Any]:
@@ -81,7 +90,7 @@ def _side(side: Side, other: int) -> dict[str, Any]:
 def _page(stored: Stored) -> dict[str, Any]:
     return {
         "page": stored.page, "width": stored.width, "height": stored.height, "bytes": stored.bytes,
-        "kind": clean(stored.mime.rpartition("/")[2]), "digest": stored.sha256[:12],
+        "kind": clean(stored.mime.rpartition("/")[2]), "digest": stored.sha256[:12], "fitted": not plain(stored),
     }  # fmt: skip
 
 

@@ -141,6 +141,13 @@ class Table:
         self._hands[hand] = dict(islice(cards.items(), max(want, len(cards))))
         return list(self._hands[hand].values())
 
+    def beyond(self, hand: str, count: int, order: str, show: str) -> list[Pair]:
+        """What a hand holds and what it will be dealt then, at most `count`; nobody takes it yet."""
+        mine = self._hands.get(hand, {})
+        held = {pair for cards in self._hands.values() for pair in cards}
+        coming = (deal.pair for deal in self._coming(order, show) if deal.pair not in held)
+        return [*mine, *islice(coming, max(0, count - len(mine)))]
+
     def _open(self, deal: Deal, show: str, due: frozenset[Pair]) -> bool:
         if deal.pair not in self.queue.scores:
             return False

@@ -21,6 +21,7 @@ import orjson
 from aiohttp import web
 
 from crawler import __version__
+from crawler.events import Stored
 from crawler.pairs import cards, doubts
 from crawler.pairs.catalog import Catalog
 from crawler.pairs.estimate import Estimate, list_errors, own_errors
@@ -43,6 +44,8 @@ GONE_S = 20.0
 TRAIL = 30
 """Judgements that a tab knows when it is opened: it can go back to them."""
 MOST_WANTED = 24
+AHEAD = 40
+"""Pairs whose large pictures are made for the screen before their turn: a minute or so of judging."""
 LINK = "https://www.pixiv.net/artworks/{id}"
 _STATIC = Path(__file__).parent / "static"
 _FILES = {
@@ -51,6 +54,7 @@ _FILES = {
     "/review.js": (_STATIC / "review.js", "text/javascript"),
     "/outbox.js": (_STATIC / "outbox.js", "text/javascript"),
     "/stage.js": (_STATIC / "stage.js", "text/javascript"),
+    "/lay.js": (_STATIC / "lay.js", "text/javascript"),
     "/tokens.css": (live.STATIC / "tokens.css", "text/css"),
     "/icon.svg": (live.STATIC / "icon.svg", "image/svg+xml"),
 }
@@ -104,9 +108,11 @@ class Review:
             await web.SockSite(runner, self._door.listener).start()
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._doubt(stopped))
+                group.create_task(self._views.warm())
                 await done.wait()
                 stopped.set()
                 self._over = True
+                self._views.rest()
                 self._cast.send(b"event: bye\ndata: {}\n\n")
         finally:
             stopped.set()
@@ -160,7 +166,7 @@ class Review:
         asked = await _asked(request)
         tab, held, want = asked.get("tab"), asked.get("held"), asked.get("want")
         order, show = asked.get("order") or self._rooms.order, asked.get("show") or "todo"
-        if not (isinstance(tab, str) and _TAB.fullmatch(tab)) or order not in ORDERS or show not in SHOWS:
+        if not (isinstance(tab, str) and _TAB.fullmatch(tab)) or order not in [*ORDERS] or show not in [*SHOWS]:
             return _wrong("tab, order or show")
         self._heard(tab)
         known = None if held is None else [d for one in _list(held) if (d := cards.deal_of(one)) is not None]
@@ -176,6 +182,7 @@ class Review:
         pairs = dict.fromkeys([*(deal.pair for deal in new), *(judged.pair for _, judged in trail)])
         pictured = await loop.run_in_executor(self._rooms.catalog.threads, self._cards, new, list(pairs))
         dealt, shown = pictured
+        await self._prepare(tab, order, show)
         return _json(
             {
                 "log": self._rooms.ledger.log,
@@ -196,6 +203,17 @@ class Review:
         shown = {pair: cards.card(Deal(pair), hints.get(pair, cards.Hint()), sides.get(pair, empty)) for pair in pairs}
         return dealt, shown
 
+    async def _prepare(self, tab: str, order: str, show: str) -> None:
+        """Have large pictures of the pairs to come made before they are asked for."""
+        pairs = [pair for pair in self._table.beyond(tab, AHEAD, order, show) if pair in self._rooms.listing.pairs]
+        catalog, hints = self._rooms.catalog, self._rooms.listing.pairs
+
+        def first() -> list[Stored]:
+            sides = ((pair, (catalog.side(pair.colored), catalog.side(pair.sketch))) for pair in pairs)
+            return [stored for pair, both in sides for stored in cards.looked_at(hints[pair], both)]
+
+        self._views.ahead(await asyncio.get_running_loop().run_in_executor(catalog.threads, first))
+
     async def _say(self, request: web.Request) -> web.Response:
         """Takes judgements and what undoes them, in order; answered once they are durable."""
         asked = await _asked(request)
@@ -207,12 +225,12 @@ class Review:
             except StorageFailed as error:
                 self._warn(str(error))
                 return web.Response(status=507, text=str(error))
-            except (KeyError, TypeError, ValueError) as error:
+            except (ArithmeticError, LookupError, TypeError, ValueError) as error:
                 return _wrong(str(error))
         return _json({"progress": self._progress()})
 
     async def _take(self, op: Mapping[str, Any]) -> None:
-        """Raises StorageFailed; KeyError, TypeError, ValueError for what no page of ours sends."""
+        """Raises StorageFailed; LookupError, TypeError, ValueError, ArithmeticError for what no page of ours sends."""
         kind, key = op["op"], str(op["key"])
         named = _KEY.fullmatch(key)
         if named is None:

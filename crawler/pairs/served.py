@@ -10,7 +10,9 @@ from aiohttp import web
 
 from crawler.events import Stored
 from crawler.pairs.catalog import Catalog
-from crawler.pairs.views import Views
+from crawler.pairs.views import Views, read
+from crawler.stop import StorageFailed
+from crawler.store.mirror import images_of
 from crawler.within import opened
 
 SHOWN = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp", "image/avif", "image/bmp"})
@@ -41,12 +43,18 @@ def images(directory: Path, catalog: Catalog, views: Views) -> list[web.RouteDef
 
 
 async def _original(request: web.Request, directory: Path, stored: Stored) -> web.StreamResponse:
+    kind = stored.mime if stored.mime in SHOWN else "application/octet-stream"
+    if await asyncio.to_thread(images_of, directory):
+        try:
+            body = await asyncio.to_thread(read, directory, stored.path)
+        except (OSError, StorageFailed):
+            return web.Response(status=404, text="the file is not there\n")
+        return web.Response(body=body, headers=_FOR_EVER | {"Content-Type": kind})
     try:
         descriptor = await asyncio.to_thread(opened, directory, stored.path)
     except OSError:
         return web.Response(status=404, text="the file is not there\n")
     with os.fdopen(descriptor, "rb", buffering=0) as file:
-        kind = stored.mime if stored.mime in SHOWN else "application/octet-stream"
         response = web.StreamResponse(headers=_FOR_EVER | {"Content-Type": kind})
         response.content_length = os.fstat(descriptor).st_size
         await response.prepare(request)

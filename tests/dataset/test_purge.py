@@ -68,11 +68,14 @@ def mentions(out: Path, ids: list[int]) -> list[str]:
     return found
 
 
-def test_works_are_taken_out(crawl: Crawl, works: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("rows", [32, pytest.param(1000, marks=[pytest.mark.long, pytest.mark.timeout(600)])])
+def test_works_are_taken_out(crawl: Crawl, works: Path, tmp_path: Path, rows: int) -> None:
     """Files, standing lines and rows of all exports go; tombstones and the difference stay; the rest is untouched."""
     ids = some(crawl, 12)
+    (tmp_path / "pairs.csv").write_text("".join(crawl.pairs.read_text().splitlines(keepends=True)[:rows]))
+    paired = ("--pairs", tmp_path / "pairs.csv", "--jobs", "1")
     for name, way in WAYS.items():
-        exported(works, *way, *(("--pairs", crawl.pairs) if "pairs" in way else ()), "--out", tmp_path / name)
+        exported(works, *way, *(paired if "pairs" in way else ()), "--out", tmp_path / name)
         assert mentions(tmp_path / name, ids)
     before = status(works)
     kept = {p: d for p, d in tree(works / "images").items() if int(Path(p).name.partition("_")[0]) not in ids}
@@ -96,7 +99,7 @@ def test_works_are_taken_out(crawl: Crawl, works: Path, tmp_path: Path) -> None:
         sums = manifest(tmp_path / name)
         assert sums["purged"] == told["exports"][str(tmp_path / name)]
         again = exported(
-            *(works, *way, *(("--pairs", crawl.pairs) if "pairs" in way else ())),
+            *(works, *way, *(paired if "pairs" in way else ())),
             *("--out", tmp_path / f"{name} again"),
         )
         if "pairs" in way:

@@ -16,7 +16,10 @@ from random import Random
 from typing import Any
 
 from judge import command, lines, write_config
+from PIL import Image as Images
 
+from crawler.events import Stored
+from crawler.log.codec import encode
 from crawler.origin import families
 from crawler.origin.server import origin_thread
 from crawler.pairs.candidates import Candidate, write_candidates
@@ -87,6 +90,35 @@ def candidate(pair: Pair, true: bool, chance: Random) -> Candidate:
     }
     evidence |= {"dates": ["2025-01-01", "2024-01-01"], "pages": [1, 1], "same_author": False, "older": True}
     return Candidate(pair.colored, pair.sketch, score, match, evidence)
+
+
+def enlarged(run: Run, count: int, side: int) -> list[Pair]:
+    """Give so many pairs of the folder one page of `side` x `side` pixels a work; they are all candidates then."""
+    made = [run.folder / "images" / name for name in ("large.jpg", "large.png")]
+    noise = Images.effect_noise((side, side), 90)
+    Images.merge("RGB", (noise, noise.transpose(Images.Transpose.ROTATE_90), noise)).save(made[0], quality=85)
+    coarse = Images.effect_noise((side // 8, side // 8), 90).resize((side, side), Images.Resampling.NEAREST)
+    Images.merge("RGB", (coarse, coarse, coarse)).save(made[1], compress_level=1)
+    log = run.folder / "log.jsonl"
+    old = log.read_bytes()
+    known = {line["id"] for line in lines(run.folder) if line["event"] == "stored"}
+    colored = [one for one in sorted(known) if one >= families.COLORED][:count]
+    sketches = [one for one in sorted(known) if one < families.COLORED][:count]
+    said: list[bytes] = []
+    for n, id in enumerate([*colored, *sketches]):
+        file = made[n % 2]
+        name = f"images/{id}_large{file.suffix}"
+        os.link(file, run.folder / name)
+        mime = "image/jpeg" if file.suffix == ".jpg" else "image/png"
+        stored = Stored(id, 0, name, file.stat().st_size, f"{n:064x}", mime, side, side, "original", "u")
+        said.append(encode("b" * 12, n + 1, "2099-01-01T00:00:00.000Z", stored))
+    log.unlink()  # the copy shares its bytes with the run of all tests
+    log.write_bytes(old + b"".join(said))
+    pairs = [Pair(*pair) for pair in zip(colored, sketches, strict=True)]
+    path = run.folder / "pairs" / "candidates.jsonl"
+    path.unlink()
+    write_candidates(path, (candidate(pair, True, Random(n)) for n, pair in enumerate(pairs)))
+    return pairs
 
 
 class Served:

@@ -1,124 +1,15 @@
 """The review page in a real Chromium: judged by keyboard alone, fast, and nothing is lost by what may happen."""
 
-import shutil
 import statistics
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from review_kit import Run, served
+from review_tab import Open, times
 
 from crawler.pairs.judgements import Pair
 from crawler.pairs.ledger import replay
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-if CHROMIUM is None:
-    pytest.skip("no Chromium is installed (Debian: chromium)", allow_module_level=True)
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
-FLAGS = ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-component-update"]
-WATCH = """
-window.keyed = []; window.painted = [];
-addEventListener("keydown", (event) => { if ("ynu".includes(event.key)) window.keyed.push(event.timeStamp); }, true);
-new PerformanceObserver((list) => {
-  for (const entry of list.getEntries()) window.painted.push([new URL(entry.url).pathname, entry.renderTime]);
-}).observe({ type: "element", buffered: true });
-"""
-"""Before anything of the page runs: when keys were pressed, and when the browser painted which picture."""
-
-
-class Tab:
-    """A page of the review. `wrong`: errors of scripts and breaches of the policy; `asked`: every address."""
-
-    def __init__(self, page: "sync_api.Page", url: str) -> None:
-        self.page = page
-        self.wrong: list[str] = []
-        self.asked: list[str] = []
-        page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        page.on("console", lambda m: self.wrong.append(m.text) if "Content Security" in m.text else None)
-        page.on("request", lambda request: self.asked.append(request.url))
-        page.add_init_script(WATCH)
-        page.goto(url)
-
-    def until(self, holds: Callable[[], bool], seconds: float = 20) -> None:
-        """Looks again and again: the page's policy forbids the browser to wait for an expression."""
-        end = time.monotonic() + seconds
-        while not holds():
-            assert time.monotonic() < end, self.page.inner_text("body")
-            self.page.wait_for_timeout(10)
-
-    @property
-    def pair(self) -> Pair | None:
-        """The pair that is shown."""
-        text = self.page.evaluate("document.body.classList.contains('resting') ? '' : stage.dataset.pair || ''")
-        return Pair(*map(int, text.split(","))) if text else None
-
-    def shows(self, than: Pair | None = None) -> Pair:
-        """Wait for a pair, another than that; its pictures are there."""
-        self.until(lambda: self.pair not in (None, than))
-        self.until(lambda: self.page.evaluate("[...document.querySelectorAll('.view img')].every((i) => i.complete)"))
-        found = self.pair
-        assert found is not None
-        return found
-
-    def press(self, key: str) -> Pair:
-        """Press a key that leads to another pair; that pair."""
-        before = self.shows()
-        self.page.keyboard.press(key)
-        return self.shows(before)
-
-    def saved(self) -> None:
-        """Wait until nothing is left to save."""
-        self.until(lambda: self.page.inner_text("#pill") == "saved")
-
-    @property
-    def judged(self) -> str:
-        return str(self.page.inner_text("#judged"))
-
-
-Open = Callable[[str], Tab]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator["sync_api.Browser"]:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def open_tab(browser: "sync_api.Browser") -> Iterator[Open]:
-    """Opens tabs of one window, and checks at the end that every one behaved."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    tabs: list[Tab] = []
-
-    def open_it(url: str) -> Tab:
-        tabs.append(Tab(context.new_page(), url))
-        return tabs[-1]
-
-    yield open_it
-    for tab in tabs:
-        assert tab.wrong == []
-        base = tab.page.url.rstrip("/")
-        assert {url for url in tab.asked if not url.startswith(base)} == set()
-    context.close()
-
-
-def times(page: "sync_api.Page", shown: list[Pair]) -> list[float]:
-    """Milliseconds from each key to the moment when both pictures of the pair after it were painted."""
-    keyed: list[float] = page.evaluate("window.keyed")
-    painted: list[tuple[str, float]] = page.evaluate("window.painted")
-    found: list[float] = []
-    for key, pair in zip(keyed, shown, strict=True):
-        moments = [
-            min((t for path, t in painted if path.startswith(f"/image/{id}/") and t >= key), default=None)
-            for id in pair
-        ]
-        if None not in moments:
-            found.append(max(m for m in moments if m is not None) - key)
-    return found
 
 
 def test_two_hundred_pairs_by_keyboard(

@@ -330,19 +330,24 @@ const ACTIONS = {
   undo, prev: back, next, swap: () => stage.swap(), overlay: () => stage.setMode("overlay"), blink: () => stage.setMode("blink"),
   zoom: () => stage.setZoom(!stage.zoomed), details: () => document.body.classList.toggle("bare"),
   plain: () => { stage.mode = ""; stage.setZoom(false); stage.drawOver(); },
+  mirror: () => { if (stage.mode) stage.mirror(); }, larger: () => stage.grow(1.02), smaller: () => stage.grow(1 / 1.02), asItWas: () => stage.lay0(),
   multiply: () => { stage.multiply = !stage.multiply; stage.drawOver(); },
   help: () => $("keys").showModal(),
 };
 const KEYS = {
   y: "yes", j: "yes", n: "no", k: "no", u: "unsure", l: "unsure", z: "undo", backspace: "undo", arrowleft: "prev", arrowright: "next", " ": "next",
-  s: "swap", o: "overlay", b: "blink", x: "zoom", i: "details", m: "multiply", escape: "plain", "?": "help", h: "help",
+  s: "swap", o: "overlay", b: "blink", x: "zoom", i: "details", m: "multiply", f: "mirror", "+": "larger", "=": "larger", "-": "smaller", "0": "asItWas", escape: "plain", "?": "help", h: "help",
 };
+
+const MOVES = { arrowleft: [-1, 0], arrowright: [1, 0], arrowup: [0, -1], arrowdown: [0, 1] };
 
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || $("keys").open || event.target.tagName === "SELECT") return;
   const key = event.key.toLowerCase(), digit = /^Digit([1-9])$/.exec(event.code);
-  if (event.repeat && !["arrowup", "arrowdown"].includes(key)) return; // a key that is held judges one pair
+  const move = stage.mode && event.shiftKey && MOVES[key];
+  if (event.repeat && !move && !["arrowup", "arrowdown", "+", "=", "-"].includes(key)) return; // a key that is held judges one pair
   if (digit) stage.choose(stage.sideAt(event.shiftKey ? 0 : 1), Number(digit[1]) - 1);
+  else if (move) stage.nudge(...move);
   else if (key === "r") { if (stage.card) stage.reveal(event.shiftKey); }
   else if (key === "arrowup" || key === "arrowdown") { if (stage.mode === "overlay") stage.setOpacity(Number($("opacity").value) + (key === "arrowup" ? 10 : -10)); else return; }
   else if (KEYS[key]) ACTIONS[KEYS[key]](event);

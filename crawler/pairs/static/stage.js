@@ -1,4 +1,6 @@
 // Shows a pair: two pictures, their pages, and words about them. Text from the site only ever becomes text.
+import { Lay, handle } from "/lay.js";
+
 export const $ = (id) => document.getElementById(id);
 
 export function el(tag, attributes = {}, ...children) {
@@ -25,9 +27,11 @@ export class Stage {
     this.multiply = false;
     this.link = "";
     this.pictures = new Map(); // address -> image that is loading, or loaded and decoded
+    this.lay = new Lay();
     this.stage = $("stage");
     this.panes = [...this.stage.querySelectorAll(".pane")];
     this.stage.addEventListener("pointermove", (event) => this.point(event));
+    handle($("over"), this);
     addEventListener("resize", () => this.align());
   }
 
@@ -71,7 +75,10 @@ export class Stage {
   }
 
   show(card) {
-    if (this.card !== card) this.at = [...card.at];
+    if (this.card !== card) {
+      this.at = [...card.at];
+      this.lay.reset();
+    }
     this.card = card;
     this.stage.dataset.pair = String(card.pair);
     for (const side of [0, 1]) this.drawSide(side);
@@ -87,6 +94,7 @@ export class Stage {
       image.onerror = () => view.replaceChildren(el("p", { className: "none" }, "this picture cannot be shown"));
       if (image.failed) image.onerror();
       else view.replaceChildren(image);
+      if (this.zoomed) this.sharpen(side);
     } else view.replaceChildren(el("p", { className: "none" }, work.absence ? `no picture: ${work.absence}` : "no picture"));
     const hidden = this.hidden(side);
     view.classList.toggle("veiled", hidden);
@@ -136,6 +144,7 @@ export class Stage {
   choose(side, at) {
     if (!this.card || at < 0 || at >= this.card.sides[side].pages.length) return;
     this.at[side] = at;
+    this.lay.reset();
     this.drawSide(side);
     this.drawOver();
   }
@@ -166,7 +175,6 @@ export class Stage {
     over.classList.toggle("veiled", hidden);
     const frame = el("div", { className: "frame" }, ...[1, 0].map((side) => {
       const image = el("img", { src: this.address(this.card, side, this.at[side]), alt: NAMES[side], className: `side${side}`, decoding: "sync", draggable: false });
-      if (side === 1 && this.card.flip) image.classList.add("flip");
       return image;
     }));
     over.replaceChildren(frame);
@@ -174,22 +182,73 @@ export class Stage {
     this.setOpacity(Number($("opacity").value));
   }
 
-  // Where the matcher knows how the sketch lies on the colouring, both are laid out so; else each fills the frame.
-  align() {
-    const frame = $("over").firstElementChild, card = this.card;
-    if (!frame || !card) return;
-    const page = card.sides[0].pages[this.at[0]];
-    const known = card.place && page?.width && this.at[0] === card.at[0] && this.at[1] === card.at[1];
-    frame.classList.toggle("placed", Boolean(known));
-    if (!known) return;
-    const long = Math.max(page.width, page.height), [left, top, width, height] = card.place;
-    const ours = [0, 0, page.width / long, page.height / long];
+  // How both lie: [sketch, colouring], unmoved, in shares of the colouring's longer side.
+  rects() {
+    const card = this.card, first = this.at[0] === card.at[0] && this.at[1] === card.at[1];
+    const [ours, theirs] = [0, 1].map((side) => card.sides[side].pages[this.at[side]] || {});
+    return Lay.rects(ours, theirs, first && ours.width ? card.place : null);
+  }
+
+  // Pixels of the frame for one share, and where the shares begin in it: what a hand moves changes neither.
+  scale(frame, [[left, top, width, height], ours]) {
     const x = Math.min(0, left), y = Math.min(0, top);
-    const scale = Math.min(frame.clientWidth / (Math.max(ours[2], left + width) - x), frame.clientHeight / (Math.max(ours[3], top + height) - y));
-    const shift = [(frame.clientWidth - scale * (Math.max(ours[2], left + width) - x)) / 2, (frame.clientHeight - scale * (Math.max(ours[3], top + height) - y)) / 2];
-    [[left, top, width, height], ours].forEach(([l, t, w, h], n) => {
-      Object.assign(frame.children[n].style, { left: `${shift[0] + scale * (l - x)}px`, top: `${shift[1] + scale * (t - y)}px`, width: `${scale * w}px`, height: `${scale * h}px` });
+    const wide = Math.max(ours[2], left + width) - x, high = Math.max(ours[3], top + height) - y;
+    const scale = Math.min(frame.clientWidth / wide, frame.clientHeight / high);
+    return [scale, (frame.clientWidth - scale * wide) / 2 - scale * x, (frame.clientHeight - scale * high) / 2 - scale * y];
+  }
+
+  align() {
+    const frame = $("over").firstElementChild;
+    if (!frame || !this.card) return;
+    const rects = this.rects(), [scale, x, y] = this.scale(frame, rects);
+    [this.lay.apply(rects[0]), rects[1]].forEach(([left, top, width, height], n) => {
+      Object.assign(frame.children[n].style, { left: `${x + scale * left}px`, top: `${y + scale * top}px`, width: `${scale * width}px`, height: `${scale * height}px` });
     });
+    frame.children[0].classList.toggle("flip", this.card.flip !== this.lay.mirrored);
+    $("over").classList.toggle("moved", this.lay.moved);
+  }
+
+  // What pixels of the window are in shares (magnified or not).
+  shares(pixels) {
+    const frame = $("over").firstElementChild;
+    return pixels / (this.scale(frame, this.rects())[0] * (frame.getBoundingClientRect().width / frame.clientWidth || 1));
+  }
+
+  drag(dx, dy) {
+    if (!this.mode || !this.card) return;
+    this.lay.move(this.shares(dx), this.shares(dy));
+    this.align();
+  }
+
+  // By a factor, around a point of the window; without one, around the sketch's middle.
+  grow(factor, clientX, clientY) {
+    if (!this.mode || !this.card) return;
+    const frame = $("over").firstElementChild, rects = this.rects(), [scale, x, y] = this.scale(frame, rects);
+    const [left, top, width, height] = this.lay.apply(rects[0]);
+    let px = left + width / 2, py = top + height / 2;
+    if (clientX !== undefined) {
+      const box = frame.getBoundingClientRect(), larger = box.width / frame.clientWidth || 1;
+      px = ((clientX - box.left) / larger - x) / scale;
+      py = ((clientY - box.top) / larger - y) / scale;
+    }
+    this.lay.zoom(factor, px, py, rects[0]);
+    this.align();
+  }
+
+  nudge(dx, dy) {
+    this.lay.move(0.01 * dx, 0.01 * dy);
+    this.align();
+  }
+
+  mirror() {
+    this.lay.mirrored = !this.lay.mirrored;
+    this.align();
+  }
+
+  // As it lay before any hand.
+  lay0() {
+    this.lay.reset();
+    this.align();
   }
 
   setOpacity(percent) {
@@ -199,11 +258,24 @@ export class Stage {
 
   setZoom(on) {
     this.zoomed = on;
+    if (!on) for (const original of this.stage.querySelectorAll("img.original")) original.remove();
     this.stage.classList.toggle("zoomed", on);
     document.querySelector("[data-do=zoom]").setAttribute("aria-pressed", String(on));
+    if (on && this.card) for (const side of [0, 1]) this.sharpen(side);
+  }
+
+  // Magnified, a picture that was made to fit a screen gives way to its original, once that is decoded.
+  async sharpen(side) {
+    const card = this.card, at = this.at[side], page = card.sides[side].pages[at], view = this.pane(side).querySelector(".view");
+    if (!page?.fitted || view.querySelector("img.original")) return;
+    const original = el("img", { src: this.address(card, side, at, "original"), alt: "", className: "original", draggable: false });
+    try { await original.decode(); } catch { return; }
+    if (this.card !== card || this.at[side] !== at || !this.zoomed) return;
+    view.querySelector("img")?.after(original); // the other stays below it: without zoom it is there at once again
   }
 
   point(event) {
+    if ($("over").classList.contains("held")) return; // a hand moves the sketch, not what is magnified
     const view = event.target.closest?.(".view, .over");
     if (!view || !this.zoomed) return;
     const box = view.getBoundingClientRect();
