@@ -37,6 +37,8 @@ SPELLINGS = [
     "http://[::1]:{port}/",
     "http://[::ffff:127.0.0.1]:{port}/",
     "http://[64:ff9b::7f00:1]:{port}/",
+    "http://[2002:7f00:1::]:{port}/",
+    "http://[::7f00:1]:{port}/",
     "http://0.0.0.0:{port}/",
     "http://169.254.169.254/latest/meta-data/",
     "http://①②⑦.0.0.1:{port}/",
