@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 SAMPLE = 8
 """So many objects of a commit are asked for: in a store each is a request, and a store has what it said it has."""
-_DRAFT = re.compile(r"(?P<shard>[A-Za-z0-9_-]+)\.e(?P<epoch>[0-9]+)\.[0-9a-f]+\.jsonl")
+_DRAFT = re.compile(r"[A-Za-z0-9_-]+\.e[0-9]+\.[0-9a-f]+\.jsonl")
 
 
 class Missing(Exception):
@@ -144,9 +144,10 @@ class Output:
         if wrong is not None:
             raise Missing(f"{wrong}: is not there as its line says")
 
-    async def salvage(self, round: str, shard: str) -> tuple[tuple[Part, ...], dict[str, int]]:
-        """What can be kept of attempts that will commit nothing any more: the facts of the best log, which are true."""
-        found = await self._ask(lambda: self._best(round, shard))
+    async def salvage(self, round: str, shard: str, epoch: int) -> tuple[tuple[Part, ...], dict[str, int]]:
+        """What can be kept of attempts that will commit nothing any more: the facts of the best log, which are true.
+        `epoch`: of the last one; 0: there was none."""
+        found = await self._ask(lambda: self._best(round, shard)) if epoch else b""
         if not found:
             return (), {}
         name = f"{shard}.e0.{hashlib.sha256(found).hexdigest()[:12]}"
@@ -176,8 +177,7 @@ class Output:
         except FileNotFoundError:
             return best
         for name in names:
-            match = _DRAFT.fullmatch(name)
-            if match is None or match["shard"] != shard:
+            if not name.startswith(f"{shard}.") or not _DRAFT.fullmatch(name):
                 continue
             data = _beginning(self.home / ROOT / round / "logs" / name, -1) or b""
             data = valid(data)

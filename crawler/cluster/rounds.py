@@ -29,7 +29,7 @@ class Rounds:
 
     async def bury(self, round: Round) -> None:
         """Close a round, so that nobody can commit in it any more; keep all that it brought, and remove it."""
-        await round.close(lambda shard, epoch: self._output.salvage(round.name, shard))
+        await round.close(lambda shard, epoch: self._output.salvage(round.name, shard, epoch))
         await self.merge(round, await round.shards())
         await round.remove()
 

@@ -73,7 +73,7 @@ def killed_and_run_again(tmp_path: Path, origin: Any, points: list[str], count: 
 
 def test_killed_here_and_there(tmp_path: Path, calm: Any) -> None:
     """Once while a commit gets its name, once while what is merged is removed."""
-    assert killed_and_run_again(tmp_path, calm, ["after-link-folder:9", "before-unlink-folder:14"]) == 2
+    assert killed_and_run_again(tmp_path, calm, ["after-link-folder:3", "before-unlink-folder:8"]) == 2
 
 
 @pytest.mark.long
@@ -86,5 +86,5 @@ def test_killed_at_any_step(tmp_path: Path, calm: Any, seed: int) -> None:
     for _ in range(8):
         what = dice.choice(["folder", "folder", "log", "image"])
         step = dice.choice(STEPS if what == "folder" else ("write", "sync") if what == "log" else ("replace", "write"))
-        points.append(f"{dice.choice(['before', 'after'])}-{step}-{what}:{dice.randint(1, 20)}")
+        points.append(f"{dice.choice(['before', 'after'])}-{step}-{what}:{dice.randint(1, 12)}")
     assert killed_and_run_again(tmp_path, calm, points) > 2
