@@ -104,3 +104,17 @@ def test_two_files_in_one() -> None:
     script.feed(b"GIF89a/*" + b"\0" * 20 + b"*/=1;alert(1)//")
     verdict = script.finish()
     assert isinstance(verdict, Failure) or verdict.ext == "gif"
+
+
+@pytest.mark.parametrize("from_end", [4, 1])
+def test_the_last_checksum_counts(from_end: int) -> None:
+    """A PNG of which all is there, and its last chunk's checksum is another's: BROKEN."""
+    out = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(out, "PNG")
+    data = bytearray(out.getvalue())
+    data[-from_end] ^= 1
+    inspector = Inspector(0)
+    inspector.feed(bytes(data))
+    verdict = inspector.finish()
+    assert isinstance(verdict, Failure)
+    assert verdict.kind is Kind.BROKEN

@@ -113,6 +113,11 @@ def test_an_archive_of_nothing() -> None:
         assert verdict.kind is Kind.BROKEN
 
 
+def test_the_part_an_entry_says_it_begins_in_is_no_length() -> None:
+    """A field between the lengths and the place of an entry: of no consequence."""
+    assert isinstance(judged(changed(GOOD, 2, 34, "<H", 1)), Media)
+
+
 def test_what_is_inside_may_be_twenty_times_the_archive() -> None:
     """To the byte: an entry that claims what makes it twenty times passes, one more is a bomb."""
     start = GOOD.index(b"PK\x01\x02")

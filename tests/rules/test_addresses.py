@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crawler.rules import addresses
 from crawler.rules.addresses import endpoint, networks, refused
 
 REFUSED = [
@@ -88,6 +89,15 @@ def test_special_addresses_are_refused_with_a_reason(text: str) -> None:
 def test_public_addresses_are_not(text: str) -> None:
     """The neighbours of the refused ranges, and public addresses in wrappers."""
     assert refused(text) is None
+
+
+def test_what_the_library_knows_is_refused_without_our_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The list is what 3.11 lacks and more; should a later Python know another network, that is refused too, and
+    wrapped in IPv6 as well. Public addresses in wrappers stay public."""
+    monkeypatch.setattr(addresses, "_DENIED", ())
+    for text in ("10.1.2.3", "127.0.0.1", "::1", "fc00::1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::"):
+        assert refused(text) == f"{text} is not public"
+    assert [text for text in ALLOWED if refused(text)] == []
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
 import re
 
@@ -38,6 +39,15 @@ def fits(named: Named) -> bool:
 def test_paths_are_those_of_the_contract(named: Named, path: str) -> None:
     """The paths that design.md 1.3 gives, and for keys a folder by digest."""
     assert re.sub(r"\d{3}(?=/img)", "{:03d}", image_path(*named)) == path
+
+
+@given(KEYS)
+@settings(deadline=None, max_examples=50)
+def test_a_keys_folder_is_of_its_digest(key: str) -> None:
+    """The first eight bytes of its SHA-256 as a number, modulo 1000; what looks like a digest is that number itself."""
+    digest = key if re.fullmatch(r"[0-9a-f]{16}", key) else hashlib.sha256(key.encode()).hexdigest()
+    number = int.from_bytes(bytes.fromhex(digest)[:8], "big")
+    assert image_path(key, 0, "png") == f"images/{number % 1000:03d}/{key}.png"
 
 
 @given(PAGED.filter(fits) | KEYED.filter(fits))
