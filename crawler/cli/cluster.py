@@ -72,7 +72,8 @@ def crew(loaded: Loaded, talk: Talk, address: str) -> Generator[Crew]:
     if not address:
         talk.say(f"Starting Ray on this machine, for {wanted} workers.")
     with ray_door.joined(address) if address else ray_door.own(wanted):
-        made = Crew(plan, 0 if address and wanted == 1 else wanted, talk.say)
+        each = address and loaded.origin["cluster.workers"].kind == "default"
+        made = Crew(plan, 0 if each else wanted, talk.say)
         made.attach()
         try:
             yield made

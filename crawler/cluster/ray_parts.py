@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from crawler.cluster.budget import Budget
 from crawler.cluster.commits import ROOT, Ledger
 from crawler.cluster.coordinator import LedgerCoordinator
-from crawler.cluster.shelf import FolderShelf, ObjectShelf
+from crawler.cluster.shelf import FolderShelf, ObjectShelf, Shelf
 from crawler.engine.run import lanes_of
 from crawler.events import Throttled
 from crawler.settings import Settings
+
+ROOM = 8192
+"""Shards that are not merged yet. A driver offers four for each worker: this is for two thousand."""
 
 
 async def coordinator(settings: Settings, *, again: bool) -> LedgerCoordinator:
@@ -19,9 +22,10 @@ async def coordinator(settings: Settings, *, again: bool) -> LedgerCoordinator:
     if output.remote:
         from crawler.store.objects import Objects  # with a library of an extra
 
-        made = LedgerCoordinator(Ledger(ObjectShelf(Objects.at(output.remote), ROOT)))
+        shelf: Shelf = ObjectShelf(Objects.at(output.remote), ROOT)
     else:
-        made = LedgerCoordinator(Ledger(FolderShelf(output.home / ROOT)))
+        shelf = FolderShelf(output.home / ROOT)
+    made = LedgerCoordinator(Ledger(shelf), room=ROOM)
     if again:
         await made.resume()
     return made

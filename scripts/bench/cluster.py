@@ -26,7 +26,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench_origin import SIZES, Origin
 from contenders import WHOLE, Job
@@ -35,6 +35,14 @@ if TYPE_CHECKING:
     from crawler.cluster.ray_crew import Crew
 
 TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Crawled(NamedTuple):
+    """CPU µs an image by kind of process, in the middle of a run; seconds until the first image; images a second."""
+
+    costs: dict[str, float]
+    start_s: float
+    pace: float
 
 
 def cpu_of(pid: int) -> float:
@@ -96,7 +104,7 @@ async def desk_messages(crew: Crew, pid: int, folder: Path, items: int) -> None:
     await timed(f"lease, a shard of {items} works", pid, count, 4, lambda n: far.lease(f"w{n}", 1))
     for at_once in (1, 20):
         await timed("renew, 2 leases", pid, 1000, at_once, lambda n: far.renew("w0", held, Flight()))
-    await timed("view, of 200 shards", pid, 200, 1, lambda n: far.view())
+    await timed(f"view, of {count:,} shards", pid, 100, 1, lambda n: far.view())
     for n in range(count):
         part = Part(f"{round.name}/logs/s.jsonl", 1, "0" * 64, 1)
         await round.commit(Commit(shards[n].id, 1, f"w{n}", (part,)))
@@ -154,28 +162,43 @@ def messages(args: argparse.Namespace) -> None:
 # ------------------------------------------------------------------------------------------- crawl
 
 
-def crawled(job: Job, images: int, flags: list[str], env: dict[str, str]) -> tuple[float, float, float]:
-    """One run: CPU µs an image in the middle of it, seconds until the first image, images a second in the middle."""
+KINDS = {"ray::Hand": "workers", "ray::Desk": "coordinator", "ray::Till": "budget"}
+
+
+def kind_of(pid: int, text: str, driver: int) -> str:
+    """What a process of a run is."""
+    if pid == driver:
+        return "driver"
+    return next((kind for start, kind in KINDS.items() if text.startswith(start)), "Ray itself")
+
+
+def crawled(job: Job, images: int, flags: list[str]) -> Crawled:
+    """One run, watched from outside."""
     command = WHOLE["crawler, whole job"](job)
-    mark = f"CRAWLER_BENCH={job.folder}"
-    variables = {**os.environ, **command.env, **env, "BENCH_MARK": mark}
-    log, cpu = job.out / "log.jsonl", dict[int, float]()
-    seen: list[tuple[float, int, float]] = []
+    mark = f"BENCH_MARK={job.folder}"
+    variables = {**os.environ, **command.env, "BENCH_MARK": str(job.folder)}
+    log, cpu, kinds = job.out / "log.jsonl", dict[int, float](), dict[int, str]()
+    seen: list[tuple[float, int, dict[str, float]]] = []
     with (job.folder / "said").open("wb") as said:
         began = time.perf_counter()
         run = subprocess.Popen([*command.argv, *flags], stdout=said, stderr=said, cwd=job.folder, env=variables)
         while run.poll() is None:
-            for pid in marked(mark):
+            for pid, text in marked(mark).items():
                 cpu[pid] = max(cpu.get(pid, 0.0), cpu_of(pid))
+                kinds[pid] = kind_of(pid, text, run.pid)
+            sums: dict[str, float] = dict.fromkeys(kinds.values(), 0.0)
+            for pid, seconds in cpu.items():
+                sums[kinds[pid]] += seconds
             count = sum(1 for _ in (job.out / "images").rglob("*.*")) if (job.out / "images").exists() else 0
-            seen.append((time.perf_counter() - began, count, sum(cpu.values())))
+            seen.append((time.perf_counter() - began, count, sums))
             time.sleep(0.3)
     if run.returncode or log.read_bytes().count(b'"event":"stored"') < images:
         raise SystemExit((job.folder / "said").read_text()[-2000:])
     first = next(one for one in seen if one[1] > 0.05 * images)
     last = next(one for one in seen if one[1] >= 0.95 * images)
-    done, seconds = last[1] - first[1], last[0] - first[0]
-    return 1e6 * (last[2] - first[2]) / done, next(t for t, n, _ in seen if n), done / seconds
+    done = last[1] - first[1]
+    costs = {kind: 1e6 * (sum_ - first[2].get(kind, 0.0)) / done for kind, sum_ in last[2].items()}
+    return Crawled(costs, next(t for t, n, _ in seen if n), done / (last[0] - first[0]))
 
 
 def crawl(args: argparse.Namespace) -> None:
@@ -186,7 +209,7 @@ def crawl(args: argparse.Namespace) -> None:
     ways: dict[str, list[str]] = {"one process": []}
     for workers in args.workers:
         ways[f"{workers} workers on Ray"] = ["--cluster.workers", str(workers)]
-    found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in ways}
+    found: dict[str, list[Crawled]] = {name: [] for name in ways}
     try:
         origin.start(args.images)
         for number in range(args.rounds):
@@ -200,18 +223,22 @@ def crawl(args: argparse.Namespace) -> None:
                         listed += pages
                 job = Job(folder, base / "origin/ca.pem", [], ids, origin.port(args.size, tls=True), SIZES[args.size],
                           "none", base)  # fmt: skip
-                found[name].append(crawled(job, listed, flags, {}))
+                found[name].append(crawled(job, listed, flags))
                 shutil.rmtree(folder)
                 print(name, json.dumps(found[name][-1]), file=sys.stderr, flush=True)
     finally:
         origin.stop()
         shutil.rmtree(base, ignore_errors=True)
-    print("| | CPU µs/image | × one process | first image after s | images/s |")
-    print("| --- | --- | --- | --- | --- |")
-    alone = statistics.median([cost for cost, _, _ in found["one process"]])
+    parts = ("workers", "driver", "coordinator", "budget", "Ray itself")
+    print(f"| | CPU µs/image | × one process | first image after s | images/s | {' | '.join(parts)} |")
+    print("| --- " * (5 + len(parts)) + "|")
+    alone = statistics.median([sum(one.costs.values()) for one in found["one process"]])
     for name, runs in found.items():
-        cost, start, pace = (statistics.median(column) for column in zip(*runs, strict=True))
-        print(f"| {name} | {cost:,.0f} | {cost / alone:.2f} | {start:.1f} | {pace:,.0f} |")
+        cost = statistics.median([sum(one.costs.values()) for one in runs])
+        start, pace = (statistics.median([one[n] for one in runs]) for n in (1, 2))
+        shares = [statistics.median([one.costs.get(part, 0.0) for one in runs]) for part in parts]
+        told = " | ".join(f"{share:,.0f}" for share in shares)
+        print(f"| {name} | {cost:,.0f} | {cost / alone:.2f} | {start:.1f} | {pace:,.0f} | {told} |")
 
 
 def main() -> None:
