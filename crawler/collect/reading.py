@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from crawler.collect.book import Book, Pass, Query
 from crawler.collected import Began, Capped, Emptied, Ended, Found, Missed, Paged
 from crawler.engine.exchanges import Question
+from crawler.engine.refusals import meant_for_all
 from crawler.events import Event
 from crawler.fetch.door import Door
 from crawler.fetch.hosts import utc
@@ -30,7 +31,7 @@ from crawler.sites.pixiv_listing import (
     works_of,
 )
 from crawler.sources.links import linked_works
-from crawler.stop import Blocked, Draining, Gate, SessionRefused, Stop
+from crawler.stop import Blocked, Draining, Gate, Stop
 from crawler.words import seconds_of
 
 SILENT = 3
@@ -273,24 +274,10 @@ def missed(one: Pass, cursor: Cursor, failure: Failure) -> Missed:
 
 def heed(failure: Failure, one: Pass, tools: Tools) -> None:
     """Some failures are meant for all lists: stop, leave this one to be gone on with. Raises Draining then."""
-    if failure.kind is Kind.SESSION_REFUSED:
-        tools.stop(
-            SessionRefused(
-                f"{one.query.tag}: the site refused the session (status {failure.status}). Nothing more is asked. "
-                "Log in with a browser, put the fresh PHPSESSID into your session file and run the same command again."
-            )
-        )
-    elif failure.kind is Kind.CHALLENGE:
-        tools.stop(
-            Blocked(
-                f"{one.query.tag}: the site answers with a challenge page (status {failure.status}): it takes us for a "
-                "robot that it does not want. Nothing is done to get around it. Wait some hours, lower "
-                "limits.api.rate, and run the same command again."
-            )
-        )
-    else:
-        return
-    raise Draining
+    stop = meant_for_all(failure, one.query.tag)
+    if stop is not None:
+        tools.stop(stop)
+        raise Draining
 
 
 def iso(t: float) -> str:

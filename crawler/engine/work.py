@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crawler.engine.exchanges import Download, Question
+from crawler.engine.refusals import meant_for_all
 from crawler.events import Described, Event, Failed, Gone, Stored
 from crawler.fetch.door import Door
 from crawler.log.writer import Log
@@ -16,7 +17,7 @@ from crawler.rules.media import Media
 from crawler.rules.totals import Todo
 from crawler.sinks.sink import Kept, Sink
 from crawler.sites.site import Site
-from crawler.stop import Blocked, Draining, SessionRefused, Stop
+from crawler.stop import Blocked, Draining, Stop
 
 BROKEN_FOR_GOOD = frozenset({Kind.NOT_FOUND, Kind.SERVER_ERROR, Kind.NOT_AN_IMAGE, Kind.TRUNCATED, Kind.BROKEN})
 """Failures of an original for which the site's smaller rendition is a fair second best (pixiv.md 3.6)."""
@@ -234,22 +235,7 @@ def failed(id: WorkId, image: Image | None, failure: Failure) -> Failed:
 
 def heed(failure: Failure, id: WorkId, tools: Tools) -> None:
     """Some failures are meant for the whole run: stop it, leave this work pending. Raises Draining then."""
-    if failure.kind is Kind.SESSION_REFUSED:
-        tools.stop(
-            SessionRefused(
-                f"work {id}: the site refused the session (status {failure.status}). Nothing more is asked of it. "
-                "Log in with a browser, put the fresh PHPSESSID into your session file and run the same command again; "
-                "without a session, works open to everybody can still be had."
-            )
-        )
-    elif failure.kind is Kind.CHALLENGE:
-        tools.stop(
-            Blocked(
-                f"work {id}: the site answers with a challenge page (status {failure.status}): it takes us for a robot "
-                "that it does not want. Nothing is done to get around it. Wait some hours, lower limits.api.rate, "
-                "and run the same command again."
-            )
-        )
-    else:
-        return
-    raise Draining
+    stop = meant_for_all(failure, f"work {id}")
+    if stop is not None:
+        tools.stop(stop)
+        raise Draining
