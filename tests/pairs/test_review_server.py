@@ -54,6 +54,38 @@ def test_nobody_without_the_token_and_no_other_page(run: Run) -> None:
         assert token.read_text().strip() == server.token
 
 
+ODD = [None, True, -1, 2**70, 1e999, "", "x", [], [[]], {}, {"a": 1}, [1], [1, 2, 3], "9" * 5000]
+
+
+def test_nothing_that_is_asked_is_a_bug(run: Run, tmp_path: Path) -> None:
+    """With the token and from its own page: whatever stands where the page puts something else is refused, or
+    means no other pair. No answer lets another origin read it."""
+    run = run.copy(tmp_path / "run")
+    with served(run.folder) as server:
+        log, hand = deal(server)["log"], deal(server)["hand"]
+        pair = hand[0][:2]  # type: ignore[index]
+        judging = {"op": "judge", "key": "testtab1-1", "pair": pair, "verdict": "yes", "pages": [0, 0], "again": False}
+        undoing = {"op": "undo", "key": "testtab1-2", "of": "x"}
+        bodies: list[tuple[str, object]] = [("/deal", odd) for odd in ODD] + [("/say", odd) for odd in ODD]
+        asked = {"tab": TAB, "want": 2, "held": None, "order": "likely", "show": "todo"}
+        bodies += [("/deal", asked | {key: odd}) for key in asked for odd in ODD]
+        bodies += [("/say", {"log": log, "ops": odd}) for odd in ODD] + [
+            ("/say", {"log": odd, "ops": []}) for odd in ODD
+        ]
+        bodies += [("/say", {"log": log, "ops": [odd]}) for odd in ODD]
+        bodies += [("/say", {"log": log, "ops": [undoing | {key: odd}]}) for key in undoing for odd in ODD]
+        bodies += [
+            ("/say", {"log": log, "ops": [judging | {key: odd}]})
+            for key in ("op", "key", "pair", "verdict", "pages")
+            for odd in ODD
+        ]
+        for path, body in bodies:
+            reply = server.ask(path, body)
+            assert reply.status in (200, 400, 405, 409), (path, body, reply.status, reply.body)
+            assert not [name for name in reply.headers if name.lower().startswith("access-control")]
+        assert set(run.verdicts()) <= {Pair(*pair)}  # [1, 2, 3] are two pages, and some more
+
+
 def test_images_of_the_log_and_nothing_else(run: Run) -> None:
     """An image comes by id and page with its own bytes; no other path leads to any file."""
     stored = next(line for line in lines(run.folder) if line["event"] == "stored" and line["mime"] == "image/png")
