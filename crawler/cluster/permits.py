@@ -20,10 +20,13 @@ from crawler.rules.learning import Memory
 from crawler.rules.rate import Change
 from crawler.stop import Gate
 
-GAP_S = 0.05
+GAP_S, GAP_MAX_S = 0.05, 2.0
 """So far apart are messages to the budget, at least."""
+_GAP_TRIPS, _GAP_QUEUES = 4, 20
+"""And so many round trips, or times what they take longer than the shortest: where very many workers ask a budget, all
+ask less often, long before its answers come too late."""
 HORIZON_S, HORIZON_MAX_S = 0.25, 0.9
-"""For so long ahead permits are fetched, for hosts that are asked all the time; longer where answers take longer."""
+"""For so long ahead permits are fetched, for hosts that are asked all the time; longer where messages are far apart."""
 REPORT_S = 1.0
 """What was heard is told so late at the latest; a refusal at once."""
 _ASKS_MAX = 500
@@ -44,6 +47,7 @@ class Permits:
         self._woken = asyncio.Event()
         self.horizon_s = HORIZON_S
         """So far ahead permits are fetched now."""
+        self._trip_s = self._gap_s = 0.0
         self.asked = 0
         """Messages to the budget so far."""
 
@@ -71,7 +75,7 @@ class Permits:
                 back_s = min(2 * back_s, _BACK_MAX_S)
             else:
                 back_s = _BACK_S
-                await asyncio.sleep(max(0.0, now + GAP_S - loop.time()))
+                await asyncio.sleep(max(0.0, now + self._gap_s - loop.time()))
 
     def wake(self, pace: PermitPace) -> None:
         """A pace has something to say, or to ask."""
@@ -99,7 +103,10 @@ class Permits:
             raise
         heard = loop.time()
         self._clock.trip(now, found.moment, heard)
-        self.horizon_s = min(max(HORIZON_S, 2 * (heard - now)), HORIZON_MAX_S)
+        self._trip_s += 0.3 * (heard - now - self._trip_s)
+        queue_s = self._trip_s - self._clock.shortest
+        self._gap_s = min(max(GAP_S, _GAP_TRIPS * self._trip_s, _GAP_QUEUES * queue_s), GAP_MAX_S)
+        self.horizon_s = min(max(HORIZON_S, 2 * (heard - now), 1.5 * self._gap_s), HORIZON_MAX_S)
         for pace, grant in zip(spoken, found.grants, strict=True):
             pace.take(grant, found.moment, self._clock, heard)
 

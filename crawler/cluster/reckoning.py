@@ -33,6 +33,7 @@ class Reckoning:
         self._count = 0
         self._low = self._low_before = -math.inf
         self._high = self._high_before = math.inf
+        self._short = self._short_before = math.inf
 
     def trip(self, asked: float, moment: Moment, heard: float) -> None:
         """There and back."""
@@ -41,12 +42,15 @@ class Reckoning:
             self._era, self._began, self._turned, self._count = moment.era, heard, heard, 0
             self._low = self._low_before = low
             self._high = self._high_before = high
+            self._short = self._short_before = high - low
         elif heard - self._turned > _SPAN_S:
             self._turned = heard
             self._low_before, self._high_before = self._low, self._high
-            self._low, self._high = low, high
+            self._short_before = self._short
+            self._low, self._high, self._short = low, high, high - low
         else:
             self._low, self._high = max(self._low, low), min(self._high, high)
+            self._short = min(self._short, high - low)
         self._count += 1
 
     @property
@@ -58,6 +62,11 @@ class Reckoning:
     def high(self) -> float:
         """And by at most so much."""
         return min(self._high, self._high_before)
+
+    @property
+    def shortest(self) -> float:
+        """The shortest round trip of late, seconds."""
+        return min(self._short, self._short_before)
 
     def moment(self, now: float) -> Moment | None:
         """What the budget's clock says at least, `now` on ours; None while nothing is known."""
