@@ -20,6 +20,8 @@ from crawler.sources.source import Item, Source
 WORKS, URLS = 256, 1000
 """The most that a shard holds: what is at stake when a worker dies where nobody else sees its disk, and what a commit
 costs, which is a few files."""
+SHARDS, URLS_MOST = 200_000, 10_000
+"""Of very long lists shards are larger: each is a log of its own, whose name whoever reads the main log remembers."""
 LEAST, FIRST = 8, 64
 SHARES = 4
 """The works that are left make at least so many shards for each worker, so that none is idle before the end."""
@@ -90,7 +92,7 @@ class Packer:
 
     def _size(self, item: Item, workers: int) -> int:
         """Guided by what is left (large shards first, small ones at the end) and by how fast it goes."""
-        most = WORKS if item.url is None else URLS
+        most = WORKS if item.url is None else min(URLS_MOST, max(URLS, self.todo // SHARDS))
         minute = int(self.speed * COMMIT_S) if self.speed else FIRST
         return max(LEAST, min(most, minute, -(-self.todo // (SHARES * max(1, workers)))))
 

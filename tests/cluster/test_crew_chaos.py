@@ -10,6 +10,7 @@ from crew_kit import Cluster, Wire, settings_of, some_ids
 from judge import judge, lines
 
 from crawler.cluster.commits import ROOT
+from crawler.cluster.worker import Worker
 from crawler.origin.server import origin_thread
 
 
@@ -20,6 +21,7 @@ class Story:
         self.cluster = cluster
         self.dice = random.Random(seed)
         self.wires: dict[str, Wire] = {}
+        self.hands: dict[str, Worker] = {}
         self.names = 0
         self.done: list[str] = []
 
@@ -28,7 +30,7 @@ class Story:
         self.names += 1
         name = f"w{self.names}"
         self.wires[name] = Wire(self.cluster.coordinator)
-        self.cluster.start(name, self.wires[name])
+        self.hands[name] = self.cluster.start(name, self.wires[name])
 
     async def play(self, moves: int) -> Any:
         for _ in range(3):
@@ -39,13 +41,16 @@ class Story:
             if driving.done():
                 break
             alive = [name for name, task in self.cluster.workers.items() if not task.done()]
-            move = self.dice.choice(["kill", "cut", "mend", "driver", "worker"])
+            move = self.dice.choice(["kill", "cut", "mend", "driver", "worker", "go home"])
             self.done.append(move)
             if move == "driver":
                 driving.cancel()
                 await asyncio.wait((driving,))
                 driving = asyncio.create_task(self.cluster.driver(3).go())
             elif move == "worker" or not alive:
+                self.hire()
+            elif move == "go home":
+                self.hands[self.dice.choice(alive)].drain()
                 self.hire()
             elif move == "kill":
                 await self.cluster.kill(self.dice.choice(alive))
