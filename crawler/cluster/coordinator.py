@@ -5,7 +5,7 @@ ended, the commits. The rest is a cache. A worker stops by itself a ttl after it
 its lease; here the lease ends a ttl and a quarter after that request was *answered*, so two never work on one shard
 by leave. Should two do so all the same (a suspended process, two coordinators), the commit object lets one win.
 
-What happens between two awaits happens at once. After each await a shard may have moved on: `_Case.stage` tells.
+What happens between two awaits happens at once. After each await a shard may have moved on: `Case.stage` tells.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Literal
 
+from crawler.cluster.cases import Asked, Case
 from crawler.cluster.commits import Attempt, Commit, How, Ledger, Parked, Round
 from crawler.cluster.heard import Heard
 from crawler.cluster.protocol import Flight, Halt, Lease, Orders, Shard, Unreachable, View
@@ -35,38 +34,6 @@ _WAIT_S, _ASKED_PER_S = 0.25, 500
 _ASKED_MAX = 4096
 _KEPT = 64
 """So many of the shards that wait are held in memory; the others are read again when they are leased."""
-
-Stage = Literal["waiting", "granting", "leased", "committed", "parked"]
-
-
-@dataclass(slots=True)
-class _Case:
-    """What is known of a shard. `epoch`: of its last lease, which has come to no end while it is `open`; by `worker`
-    ("": not known, of an earlier coordinator), `until` then."""
-
-    id: str
-    shard: Shard | None = None
-    stage: Stage = "waiting"
-    epoch: int = 0
-    open: bool = False
-    failures: int = 0
-    reason: str = ""
-    worker: str = ""
-    until: float = 0.0
-
-    def held_by(self, worker: str, epoch: int) -> bool:
-        """Whether this lease is, or may again become, the one that holds."""
-        holds = self.open and self.stage in ("leased", "waiting")
-        return holds and self.epoch == epoch and self.worker in ("", worker)
-
-
-@dataclass(slots=True)
-class _Asked:
-    """A worker's last asking for a lease: its number, what it was given, and who answers it now."""
-
-    number: int = 0
-    given: tuple[str, int] | None = None
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class LedgerCoordinator:
@@ -94,7 +61,7 @@ class LedgerCoordinator:
         self._rounds: set[str] = set()
         self._lock = asyncio.Lock()
         self._heard = Heard(ttl_s)
-        self._asked: OrderedDict[str, _Asked] = OrderedDict()
+        self._asked: OrderedDict[str, Asked] = OrderedDict()
         self._forget_all()
 
     # -- the driver's --------------------------------------------------------------------------------
@@ -132,7 +99,7 @@ class LedgerCoordinator:
                 return taken
             left -= 1
             self._finished = False  # a late `finish` of another round, or the driver thought better of it
-            self._cases[shard.id] = self._todo[shard.id] = _Case(shard.id, shard if len(self._todo) < _KEPT else None)
+            self._cases[shard.id] = self._todo[shard.id] = Case(shard.id, shard if len(self._todo) < _KEPT else None)
         return len(shards)
 
     async def finish(self) -> None:
@@ -170,7 +137,7 @@ class LedgerCoordinator:
 
     async def lease(self, worker: str, ask: int) -> Orders:
         """See `Coordinator`."""
-        asked = self._asked.setdefault(worker, _Asked())
+        asked = self._asked.setdefault(worker, Asked())
         self._asked.move_to_end(worker)
         if len(self._asked) > _ASKED_MAX:
             self._asked.popitem(last=False)
@@ -238,7 +205,7 @@ class LedgerCoordinator:
 
     # -- leases --------------------------------------------------------------------------------------
 
-    async def _grant(self, worker: str) -> _Case | None:
+    async def _grant(self, worker: str) -> Case | None:
         """Lease the next shard, if there is one."""
         with self._halting():
             while self._todo and not self._draining and self._halt is None:
@@ -252,7 +219,7 @@ class LedgerCoordinator:
                         self._wait(case, first=True)
         return None
 
-    async def _take(self, case: _Case, worker: str) -> bool:
+    async def _take(self, case: Case, worker: str) -> bool:
         """Write a lease down; False when the shard is not to be had after all."""
         round = self._round
         assert round is not None
@@ -278,7 +245,7 @@ class LedgerCoordinator:
         self._look_at = min(self._look_at, case.until)
         return won  # if not, another coordinator lives: its worker has a ttl's time
 
-    def _confirm(self, case: _Case, worker: str) -> Lease | None:
+    def _confirm(self, case: Case, worker: str) -> Lease | None:
         """A lease holds from now on; one that ran out is taken up again when nobody else was given it."""
         round, shard = self._round, case.shard
         self._todo.pop(case.id, None)
@@ -305,13 +272,13 @@ class LedgerCoordinator:
         while self._to_park:
             await self._park(self._to_park.pop())
 
-    def _wait(self, case: _Case, *, first: bool) -> None:
+    def _wait(self, case: Case, *, first: bool) -> None:
         self._leased.pop(case.id, None)
         case.stage = "waiting"
         self._todo[case.id] = case
         self._todo.move_to_end(case.id, last=not first)
 
-    async def _end(self, case: _Case, how: How, reason: str) -> None:
+    async def _end(self, case: Case, how: How, reason: str) -> None:
         """An attempt came to nothing: the shard waits for the next, or is parked."""
         assert self._round is not None
         case.open = False
@@ -321,21 +288,23 @@ class LedgerCoordinator:
         self._wait(case, first=how == "released")
         if spent:
             del self._todo[case.id]
-            case.stage = "parked"
+            case.stage = "parking"
         with self._halting():
             await self._round.end(case.id, case.epoch, how, reason)
         if spent:
             await self._park(case)
 
-    async def _park(self, case: _Case) -> None:
+    async def _park(self, case: Case) -> None:
         assert self._round is not None
         with self._halting():
             if (found := await self._round.committed(case.id)) is not None:
                 self._done(case, found)
             else:
                 await self._round.park(Parked(case.id, case.reason, case.failures))
+        if case.stage == "parking":
+            case.stage = "parked"
 
-    def _done(self, case: _Case, commit: Commit) -> None:
+    def _done(self, case: Case, commit: Commit) -> None:
         self._leased.pop(case.id, None)
         self._todo.pop(case.id, None)
         case.stage, case.open, case.shard = "committed", False, None
@@ -343,16 +312,16 @@ class LedgerCoordinator:
 
     # -- what is known -------------------------------------------------------------------------------
 
-    async def _load(self, round: Round) -> tuple[dict[str, _Case], list[_Case]]:
+    async def _load(self, round: Round) -> tuple[dict[str, Case], list[Case]]:
         """The round as the ledger has it, and what is still to be parked. Leases of whoever leased before us run for
         another ttl, or are renewed."""
         # Commits come first: a shard that is trimmed while we look has its commit seen, and is listed in neither case.
         commits, attempts, ended = set(await round.commits()), await round.attempts(), await round.ended()
         parked = await round.parked()
-        cases: dict[str, _Case] = {}
-        spent: list[_Case] = []
+        cases: dict[str, Case] = {}
+        spent: list[Case] = []
         for id in await round.shards():
-            case = cases[id] = _Case(id, epoch=attempts.get(id, 0))
+            case = cases[id] = Case(id, epoch=attempts.get(id, 0))
             ends = ended.get(id, {})
             failed = [epoch for epoch, how in ends.items() if how != "released"]
             case.failures = len(failed)
@@ -364,15 +333,15 @@ class LedgerCoordinator:
             elif case.open:
                 case.stage, case.until = "leased", self._now() + self._ttl_s * (1 + _GRACE)
             elif case.failures >= self._attempts:
-                case.stage, case.reason = "parked", await round.reason(id, failed[-1], ends[failed[-1]])
+                case.stage, case.reason = "parking", await round.reason(id, failed[-1], ends[failed[-1]])
                 spent.append(case)
         return cases, spent
 
     def _forget_all(self) -> None:
-        self._cases: dict[str, _Case] = {}
-        self._todo: OrderedDict[str, _Case] = OrderedDict()
-        self._leased: dict[str, _Case] = {}
-        self._to_park: list[_Case] = []
+        self._cases: dict[str, Case] = {}
+        self._todo: OrderedDict[str, Case] = OrderedDict()
+        self._leased: dict[str, Case] = {}
+        self._to_park: list[Case] = []
         self._look_at = math.inf
         self._halt: Halt | None = None
         self._draining = self._finished = False
