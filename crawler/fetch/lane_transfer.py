@@ -67,7 +67,7 @@ class Transfer:
         self._chunks: list[bytes] = []
         self._size = self.status = 0
         self._waiter: asyncio.Future[None] | None = None
-        self.wire = wire
+        self.wire: Any = wire
         self.headers: dict[str, str] = _NO_HEADERS
         self.lines: list[bytes] = wire.lines
         self.head_by = head_by
