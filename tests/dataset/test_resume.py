@@ -125,12 +125,15 @@ def test_another_export_is_not_overwritten(crawl: Crawl, tmp_path: Path) -> None
 
 
 def test_a_manifest_cannot_name_what_is_not_its_own(crawl: Crawl, tmp_path: Path) -> None:
-    """--replace takes away what the old manifest names in its own folder, and nothing beyond."""
+    """A manifest that names anything beyond its own folder is nobody's export: with --replace too it is left alone."""
     (tmp_path / "precious").mkdir()
     (tmp_path / "out").mkdir()
-    shards = [{"name": name, "split": "train", "bytes": 1} for name in ("../precious", "/nowhere", "..", ".")]
-    (tmp_path / "out" / "_manifest.json").write_text(json.dumps({"format": 1, "shards": shards}))
-    exported(*arguments(crawl, "webdataset", tmp_path / "out"), "--replace")
+    for name in ("../precious", "/nowhere", "..", "."):
+        shards = [{"name": name, "split": "train", "bytes": 1}]
+        (tmp_path / "out" / "_manifest.json").write_text(json.dumps({"format": 1, "shards": shards}))
+        code, _, err = export(*arguments(crawl, "webdataset", tmp_path / "out"), "--replace")
+        assert code == 2
+        assert "not an export's manifest" in err
     assert (tmp_path / "precious").is_dir()
 
 
