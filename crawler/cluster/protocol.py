@@ -34,8 +34,8 @@ class Shard:
 class Lease:
     """The right to work on a shard until `ttl_s` after the worker sent the request that was answered by it.
 
-    `epoch` counts the leases of a shard from 1. Only the holder of the last one may commit. `round`: where in the
-    ledger (commits.Ledger) it is committed.
+    `epoch` counts the leases of a shard from 1. Of all who ever held one, whoever first creates the commit object has
+    done the shard. `round`: where in the ledger (commits.Ledger) that is.
     """
 
     shard: Shard

@@ -235,12 +235,13 @@ def whole(root: Path) -> Sequence[str]:
     return [str(path.relative_to(root)) for path in found]
 
 
-def test_killed_between_any_two_steps(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stride", [4, pytest.param(1, marks=pytest.mark.long)])
+def test_killed_between_any_two_steps(tmp_path: Path, stride: int) -> None:
     """A round is lived through by processes that die at every possible step in turn: each finds whole objects only,
     what was confirmed stands, nobody commits twice, and in the end nothing is left."""
-    steps, ended = 0, False
+    steps, ended = secrets.randbelow(stride), False
     while not ended:
-        steps += 1
+        steps += stride
         root = tmp_path / f"{steps}" / ROOT
         seen: list[str] = []
         try:
