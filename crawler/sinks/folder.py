@@ -64,7 +64,7 @@ class Parts:
     def apart(self, parts: Path) -> Self:
         """The same place, with its parts under `parts` (made): one of many writers that may be at the same image."""
         other = copy(self)
-        other.parts, other.left, other._beside = parts, set(), f"{parts}/"
+        other.parts, other.left, other._beside = parts, set[str](), f"{parts}/"
         other.disk.make_folder(parts)
         return other
 
