@@ -115,6 +115,7 @@ class Worker:
             low=self._low,
         )
         self._door = door
+        deserted = False
         try:
             async with door, asyncio.TaskGroup() as group:
                 chores = [group.create_task(chore) for chore in (self._renew(), self._expire(), permits.run())]
@@ -122,9 +123,11 @@ class Worker:
                 for chore in chores:
                     chore.cancel()
         except* Unreachable:
-            raise Unreachable(f"{self._name}: the coordinator gives no answer") from None
+            deserted = True
         finally:
             threads.shutdown(wait=False)
+        if deserted:
+            raise Unreachable(f"{self._name}: the coordinator gives no answer")
         await self._say_flight()
         return self._halt
 

@@ -31,6 +31,7 @@ def download(s3: S3, address: str, to: Path) -> Path:
     return to
 
 
+@pytest.mark.long
 def test_into_an_object_store(tmp_path: Path, s3: S3, calm: Any) -> None:
     """Workers with work folders of their own; one dies, all die, a third cluster ends it: as in a folder."""
     ids = some_ids(40, seed=31)
