@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from crawler import session as sessions
 from crawler.cluster import ray_door
@@ -19,6 +19,7 @@ from crawler.cluster.protocol import Halt, Unreachable
 from crawler.cluster.ray_line import DESK, TILL, FarBudget, FarCoordinator
 from crawler.errors import ConfigError
 from crawler.events import Throttled
+from crawler.fetch.settings import HostLimits
 from crawler.settings import Settings
 from crawler.stop import Stop
 
@@ -31,19 +32,33 @@ GONE_S = 20.0
 YOUNG = 20_000
 """As `cli.conducting`: so many more containers made than dropped, and Python looks for circles among them."""
 
+T = TypeVar("T", bound=HostLimits)
 Secret = Literal["none", "file", "environment"]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What every actor is told. `settings` without the session; `session`: where each node finds it; `mark`: what the
-    file MARK of the output holds ("" for an object store); `digest`: of all that decides how a crawl is done."""
+    file MARK of the output holds ("" for an object store); `digest`: of all that decides how a crawl is done;
+    `workers`: how many there are about to be."""
 
     settings: Settings
     session: Secret
     namespace: str
     mark: str
     digest: str
+    workers: int = 1
+
+
+def share_of(settings: Settings, workers: int) -> Settings:
+    """The settings for one of so many: connections to a host are divided among them, one each at least."""
+
+    def part(lane: T) -> T:
+        return lane.model_copy(update={"connections": max(1, lane.connections // workers)})
+
+    limits = settings.limits
+    shared = limits.model_copy(update={"api": part(limits.api), "images": part(limits.images)})
+    return settings.model_copy(update={"limits": shared})
 
 
 def stranger(plan: Plan) -> str:
@@ -190,7 +205,8 @@ class Hand:
             return
         await self._bury(me, coordinator)
         try:
-            await Worker(self._plan.settings, session, me, coordinator, FarBudget(self._plan.namespace)).run()
+            settings = share_of(self._plan.settings, self._plan.workers)
+            await Worker(settings, session, me, coordinator, FarBudget(self._plan.namespace)).run()
         except ConfigError as error:
             await coordinator.halt(me, Halt(2, "config", f"node {ray_door.whereabouts()}: {error}"))
 

@@ -8,6 +8,7 @@ import secrets
 import socket
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -92,13 +93,14 @@ class Crew:
     @property
     def expected(self) -> int:
         """How many workers there are about to be."""
-        return self._workers or len(ray_door.nodes())
+        return self._workers or max(1, len(ray_door.nodes()))
 
     def attach(self) -> None:
         """Find the desk that a driver before us left, or hire one. Blocks. Raises InUse.
 
         One with another plan is ended, with its workers: what they committed is in the output.
         """
+        self.plan = replace(self.plan, workers=self.expected)
         if is_busy(self.plan.settings.output.home):
             raise InUse(f"{self.plan.settings.output.home}: another run is writing here; wait for it, or stop it")
         for again in (False, True):

@@ -6,8 +6,9 @@
 
 `messages` starts Ray with the real coordinator and budget and sends them what workers and drivers send; CPU is what the
 kernel accounts to the actor's process. `crawl` fetches the same works from nginx on loopback with one process, and
-with workers on Ray; CPU is of all processes of the run (driver, workers, coordinator, budget, Ray's own) while the
-middle nine tenths of the images came: starting up is told apart. The machine may be shared: ratios mean something.
+with workers on a Ray that runs already; CPU is of all processes of the run (driver, workers, coordinator, budget, Ray's
+own) while the middle nine tenths of the images came: starting up is told apart. The machine may be shared: ratios mean
+something.
 """
 
 from __future__ import annotations
@@ -28,12 +29,15 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import bench_origin
 from bench_origin import SIZES, Origin
 from contenders import WHOLE, Job
 
 if TYPE_CHECKING:
     from crawler.cluster.ray_crew import Crew
 
+bench_origin.FIRST_PORT = 21_000 + os.getpid() % 1000 * 10
+"""More than one of us may run."""
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -175,8 +179,8 @@ def kind_of(pid: int, text: str, driver: int) -> str:
 def crawled(job: Job, images: int, flags: list[str]) -> Crawled:
     """One run, watched from outside."""
     command = WHOLE["crawler, whole job"](job)
-    mark = f"BENCH_MARK={job.folder}"
-    variables = {**os.environ, **command.env, "BENCH_MARK": str(job.folder)}
+    mark = f"RAY_AUTH_TOKEN_PATH={os.environ['RAY_AUTH_TOKEN_PATH']}"
+    variables = {**os.environ, **command.env}
     log, cpu, kinds = job.out / "log.jsonl", dict[int, float](), dict[int, str]()
     seen: list[tuple[float, int, dict[str, float]]] = []
     with (job.folder / "said").open("wb") as said:
@@ -193,7 +197,9 @@ def crawled(job: Job, images: int, flags: list[str]) -> Crawled:
             seen.append((time.perf_counter() - began, count, sums))
             time.sleep(0.3)
     if run.returncode or log.read_bytes().count(b'"event":"stored"') < images:
-        raise SystemExit((job.folder / "said").read_text()[-2000:])
+        failed = [line for line in log.read_text().splitlines() if '"event":"failed"' in line]
+        said = (job.folder / "said").read_text()[-1000:]
+        raise SystemExit("\n".join((f"{flags}: exit code {run.returncode}", *failed[:3], said)))
     first = next(one for one in seen if one[1] > 0.05 * images)
     last = next(one for one in seen if one[1] >= 0.95 * images)
     done = last[1] - first[1]
@@ -201,14 +207,32 @@ def crawled(job: Job, images: int, flags: list[str]) -> Crawled:
     return Crawled(costs, next(t for t, n, _ in seen if n), done / (last[0] - first[0]))
 
 
+def started(base: Path) -> tuple[subprocess.Popen[bytes], str]:
+    """A head of Ray on the loopback, up, and its address: what is measured is a crawl, once that has started."""
+    port = bench_origin.FIRST_PORT + 9
+    (base / "token").write_text("b" * 64)
+    os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN_PATH=str(base / "token"), RAY_USAGE_STATS_ENABLED="0")
+    words = ["--head", "--node-ip-address=127.0.0.2", f"--port={port}", "--include-dashboard=false", "--num-cpus=2"]
+    words += [f"--temp-dir={base}/r", "--object-store-memory=80000000", "--block"]
+    with (base / "ray").open("wb") as said:
+        head = subprocess.Popen(
+            [sys.executable, "-m", "ray.scripts.scripts", "start", *words], stdout=said, stderr=said
+        )
+    while "Ray runtime started" not in (base / "ray").read_text():
+        time.sleep(0.2)
+    return head, f"127.0.0.2:{port}"
+
+
 def crawl(args: argparse.Namespace) -> None:
     """The table of crawls, in turn, and their ratios."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # nginx is stopped on the way out
     base = Path(tempfile.mkdtemp(dir=args.dir))
+    base.chmod(0o755)  # nginx reads it as somebody else
     origin = Origin(base / "origin", 0)
+    head, address = started(base)
     ways: dict[str, list[str]] = {"one process": []}
     for workers in args.workers:
-        ways[f"{workers} workers on Ray"] = ["--cluster.workers", str(workers)]
+        ways[f"{workers} on Ray"] = ["--ray", address, "--cluster.workers", str(workers)]
     found: dict[str, list[Crawled]] = {name: [] for name in ways}
     try:
         origin.start(args.images)
@@ -228,6 +252,8 @@ def crawl(args: argparse.Namespace) -> None:
                 print(name, json.dumps(found[name][-1]), file=sys.stderr, flush=True)
     finally:
         origin.stop()
+        head.terminate()
+        head.wait()
         shutil.rmtree(base, ignore_errors=True)
     parts = ("workers", "driver", "coordinator", "budget", "Ray itself")
     print(f"| | CPU µs/image | × one process | first image after s | images/s | {' | '.join(parts)} |")
@@ -249,7 +275,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=6000)
     parser.add_argument("--items", type=int, default=200, help="works in a shard, for the table of messages")
     parser.add_argument("--size", choices=list(SIZES), default="300 KB")
-    parser.add_argument("--workers", type=int, nargs="+", default=[2])
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--dir", type=Path, default=Path("/dev/shm"), help="where files go")  # noqa: S108
     args = parser.parse_args()
     (messages if args.what == "messages" else crawl)(args)
