@@ -90,6 +90,7 @@ def own(workers: int) -> Generator[None]:
     ours = _QUIET | {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(token),
+        "RAY_worker_niceness": "0",  # else 15: coordinator and budget would answer late on a busy machine
         "TMPDIR": str(home),  # what a killed worker leaves goes with the rest
         "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
     }
