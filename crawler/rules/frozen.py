@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import takewhile
 from typing import Any, cast
@@ -16,12 +16,10 @@ from crawler.model import Image, WorkId
 from crawler.numbers import NUMBERS, WIDE
 from crawler.rules.spending import Row
 from crawler.rules.storable import storable
-from crawler.rules.unfinished import Fact, Had, Key, Lost, Moment, Seen
+from crawler.rules.unfinished import Fact, Facts, Had, Key, Lost, Moment, Seen
 
 PIECE = 1000
 """Unfinished works in one part: a part is encoded in one go, while nothing else runs."""
-
-Facts = Mapping[Key, Fact]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +30,7 @@ class Frozen:
     gone: dict[str, BitMap64]
     lists: dict[str, BitMap64]
     voided: dict[str, BitMap64]
-    unfinished: list[tuple[WorkId, Facts]]
+    unfinished: Sequence[tuple[WorkId, Facts | Lost]]
     images: int
     bytes: int
     qualities: dict[str, int]
@@ -101,7 +99,7 @@ _MAPS = ("done", "gone", "lists", "voided", "changed")
 def _parts(frozen: Frozen) -> Iterator[bytes]:
     maps = {"done": {"": frozen.done}, "gone": frozen.gone, "lists": frozen.lists, "voided": frozen.voided}
     maps["changed"] = {"": frozen.changed}
-    logs = sorted({log for _, facts in frozen.unfinished for log, _ in facts})
+    logs = sorted({log for _, facts in frozen.unfinished for log, _ in _each(facts)})
     head: dict[str, Any] = {name: list(bitmaps) for name, bitmaps in maps.items()}
     for name in ("images", "bytes", "qualities", "digests", "opened", "first_t", "last_t"):
         head[name] = getattr(frozen, name)
@@ -118,7 +116,11 @@ def _parts(frozen: Frozen) -> Iterator[bytes]:
     number = {log: at for at, log in enumerate(logs)}
     for at in range(0, len(frozen.unfinished), PIECE):
         piece = frozen.unfinished[at : at + PIECE]
-        yield _json([[id, [_row(key, fact, number) for key, fact in facts.items()]] for id, facts in piece])
+        yield _json([[id, [_row(key, fact, number) for key, fact in _each(facts).items()]] for id, facts in piece])
+
+
+def _each(facts: Facts | Lost) -> Facts:
+    return {facts.moment[1:]: facts} if isinstance(facts, Lost) else facts
 
 
 def _packed(ids: BitMap64) -> tuple[bytes, bytes]:

@@ -19,6 +19,7 @@ from pyroaring import BitMap64
 from crawler.collected import Collected
 from crawler.events import Closed, Described, Failed, Gone, Line, Listed, Opened, Spent, Stored, Throttled, Voided
 from crawler.model import Image, Page, WorkId, bit_of
+from crawler.rules.entries import Entries
 from crawler.rules.frozen import Frozen
 from crawler.rules.listed import listed_ids
 from crawler.rules.revision import REPLACED
@@ -49,7 +50,7 @@ class State:
             self._voided.setdefault(log, BitMap64()).add(seq)
         self._done = BitMap64()
         self._gone: dict[str, BitMap64] = {}
-        self._entries: dict[WorkId, Unfinished] = {}
+        self._entries = Entries()
         self._images = 0
         self._bytes = 0
         self._qualities: Counter[str] = Counter()
@@ -134,16 +135,14 @@ class State:
         return bool(self._voided) and moment[2] in self._voided.get(moment[1], ())
 
     def _learn(self, id: WorkId, fact: Fact) -> Unfinished | None:
-        """The work, if it is not finished and the fact is news."""
+        """The work, if it is not finished, the fact is news and more than a failure is known."""
         moment = fact.moment
         if self._is_voided(moment):
             return None
-        entry = self._entries.get(id)
+        entry = self._entries.open(id)
         if entry is None:
             bit = id if isinstance(id, int) else bit_of(id)
-            if bit in self._done:
-                return None
-            entry = self._entries[id] = Unfinished(bit)
+            return None if bit in self._done else self._entries.begin(id, bit, fact)
         return entry if entry.add((moment[1], moment[2]), fact) else None
 
     def _take_gone(self, moment: Moment, event: Gone) -> None:
@@ -187,7 +186,7 @@ class State:
         if id == self._apart or (pages := entry.whole(id)) is None:
             return
         self._done.add(entry.bit)
-        del self._entries[id]
+        self._entries.drop(id)
         self._count(entry, pages, 1)
 
     def _count(self, entry: Unfinished, pages: tuple[Page, ...], sign: int) -> None:
@@ -201,14 +200,12 @@ class State:
         if key[1] in voided:
             return
         voided.add(key[1])
-        ids = list(self._entries) if id is None else [id]
-        for candidate in ids:
-            entry = self._entries.get(candidate)
-            if entry is not None and key in entry.facts:
-                entry.remove(key)
-                if not entry.facts:
-                    del self._entries[candidate]
-                return
+        holder = self._entries.holder(key, id)
+        if holder is not None and (entry := self._entries.open(holder)) is not None:
+            entry.remove(key)
+            if not entry.facts:
+                self._entries.drop(holder)
+            return
         if self._apart_gone.pop(key, None) is None:
             self.stale = True
 
@@ -228,7 +225,7 @@ class State:
             _copies(self._gone),
             _copies(self._lists),
             _copies(self._voided),
-            [(id, entry.facts.copy()) for id, entry in self._entries.items()],
+            self._entries.frozen(),
             self._images,
             self._bytes,
             dict(self._qualities),
@@ -251,7 +248,7 @@ class State:
         state._done = frozen.done
         state._gone, state._lists, state._voided = frozen.gone, frozen.lists, frozen.voided
         for id, facts in frozen.unfinished:
-            state._entries[id] = Unfinished(bit_of(id), facts)
+            state._entries.restore(id, facts)
         state._images, state._bytes = frozen.images, frozen.bytes
         state._qualities = Counter(frozen.qualities)
         state._digests = set(frozen.digests)
@@ -295,7 +292,7 @@ class State:
             if ids:
                 reasons[reason] += len(ids)
                 settled |= ids
-        here = look_over(self._entries.items(), settled, within)
+        here = look_over(self._entries.kept(), settled, within)
         reasons += here.reasons
         qualities = self._qualities + here.qualities
         known = len(settled) + here.failed + here.left
@@ -344,7 +341,7 @@ class State:
 
     def known(self) -> BitMap64:
         """`bit_of` every work of which the log says anything."""
-        ids = BitMap64([entry.bit for entry in self._entries.values()]) | self._done
+        ids = BitMap64([kept.bit for _, kept in self._entries.kept()]) | self._done
         for gone in self._gone.values():
             ids |= gone
         return ids

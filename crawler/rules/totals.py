@@ -10,7 +10,8 @@ from pyroaring import BitMap64
 
 from crawler.events import Failed, Throttled
 from crawler.model import Image, WorkId
-from crawler.rules.unfinished import Moment, Unfinished
+from crawler.rules.entries import Kept, Lone
+from crawler.rules.unfinished import Moment
 
 FAILURES_KEPT = 20
 THROTTLED_KEPT = 10_000
@@ -67,10 +68,20 @@ class Open:
     images_lost: Counter[bool] = field(default_factory=Counter[bool])
 
 
-def look_over(entries: Iterable[tuple[WorkId, Unfinished]], settled: BitMap64, within: BitMap64 | None) -> Open:
+def look_over(entries: Iterable[tuple[WorkId, Kept]], settled: BitMap64, within: BitMap64 | None) -> Open:
     """Count the works that are not finished; `within`: those that are listed, None for all."""
     found = Open()
     for id, entry in entries:
+        if isinstance(entry, Lone):
+            if entry.bit in settled or (within is not None and entry.bit not in within):
+                continue
+            if entry.page == (0 if isinstance(id, str) else None):
+                found.failed += 1
+                found.reasons[entry.reason] += 1
+                (found.works_lost if entry.page is None else found.images_lost)[entry.permanent] += 1
+            else:  # of an image of a work whose images nobody knows
+                found.left += 1
+            continue
         found.images += len(entry.had)
         for had in entry.had.values():
             found.bytes += had.bytes

@@ -33,6 +33,7 @@ class Lost(NamedTuple):
 
 
 Fact = Seen | Had | Lost
+Facts = Mapping[Key, Fact]
 
 
 class Unfinished:
@@ -40,7 +41,7 @@ class Unfinished:
 
     __slots__ = ("bit", "facts", "had", "lost", "seen")
 
-    def __init__(self, bit: int, facts: Mapping[Key, Fact] | None = None) -> None:
+    def __init__(self, bit: int, facts: Facts | None = None) -> None:
         self.bit = bit
         self.facts: dict[Key, Fact] = dict(facts or {})
         self._join_all()

@@ -317,6 +317,6 @@ def test_a_finished_work_costs_a_bit() -> None:
         Described(3, images_of(3), {}), stored(3, 0), stored(3, 1), stored(3, 2), Failed(3, 1, "idle", None, 1, True)
     )
     state = fold(lines)
-    assert state._entries == {}
+    assert not state._entries
     assert state.todo(3) is None
     assert state.totals().images == 3
