@@ -212,7 +212,7 @@ def started(base: Path) -> tuple[subprocess.Popen[bytes], str]:
     port = bench_origin.FIRST_PORT + 9
     (base / "token").write_text("b" * 64)
     os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN_PATH=str(base / "token"), RAY_USAGE_STATS_ENABLED="0")
-    os.environ["RAY_worker_niceness"] = "0"  # as docs/cluster.md says, and as a Ray of our own has it
+    os.environ.update({"RAY_worker_niceness": "0"})  # as docs/cluster.md says, and as a Ray of our own has it
     words = ["--head", "--node-ip-address=127.0.0.2", f"--port={port}", "--include-dashboard=false", "--num-cpus=2"]
     words += [f"--temp-dir={base}/r", "--object-store-memory=80000000", "--block"]
     with (base / "ray").open("wb") as said:
