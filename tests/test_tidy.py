@@ -78,3 +78,9 @@ def test_what_is_shipped_is_there() -> None:
     for pattern in project["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]:
         assert list(ROOT.glob(pattern)), pattern
     assert (ROOT / "LICENSE").read_text().startswith(f"{project['project']['license']} License")
+
+
+def test_modules_of_tests_have_names_of_their_own() -> None:
+    """Two of one name cannot be collected in one round."""
+    names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
+    assert sorted(set(names)) == sorted(names)

@@ -45,7 +45,7 @@ from crawler.words import plural
 
 T = TypeVar("T")
 
-LOOK_S = 0.2
+LOOK_S = 0.5
 PATIENCE_S = 300.0
 """So long coordinator and budget may give no answer."""
 AHEAD = 4
