@@ -58,6 +58,7 @@ def test_the_live_site_is_refused(tmp_path: Path, source: str, network: str, mor
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.long
 def test_connections_count_where_the_host_is_far(tmp_path: Path) -> None:
     """At 50 ms a reply throughput grows with connections; the curve and the config lines are told, nothing is left."""
     (tmp_path / "list.txt").write_text("".join(f"https://img1.example/plain/{n}.png\n" for n in range(500)))

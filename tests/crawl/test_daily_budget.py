@@ -90,6 +90,7 @@ def test_no_wait_ends_with_6_and_a_budget_that_grew_lets_it_go_on(tmp_path: Path
     judge(origin.world, tmp_path / "out", IDS)
 
 
+@pytest.mark.long
 def test_killed_at_random_it_never_asks_for_more_in_all(tmp_path: Path, origin: Any) -> None:
     """Seven SIGKILLs at random moments: what the server saw of all runs stays within the budget of one day, and the log
     says at least as much."""

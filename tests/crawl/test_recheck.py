@@ -105,6 +105,7 @@ def judge_second(first: Any, second: Any, root: Path, ids: list[int]) -> tuple[l
     return kept, outcomes
 
 
+@pytest.mark.long
 def test_recheck_all_follows_an_edited_world(tmp_path: Path, worlds: tuple[Any, Any]) -> None:
     """Every listed work is as the second world has it, or kept where that has it no more; no old byte is lost."""
     first, second = worlds

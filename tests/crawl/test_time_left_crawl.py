@@ -71,6 +71,7 @@ def some_ids(count: int) -> list[str]:
     return [str(id) for id in random.Random(5).sample(range(258, 61_897_803), count)]
 
 
+@pytest.mark.long
 def test_what_is_ahead_comes_to_nothing(tmp_path: Path, site: Any) -> None:
     """A first run, one that was stopped and went on, and one that asks again for all: each counts down to zero."""
     config = settings(tmp_path, site, some_ids(IDS))
@@ -112,6 +113,7 @@ def test_the_time_left_of_a_real_crawl(tmp_path: Path, site: Any) -> None:
     assert told > 3
 
 
+@pytest.mark.long
 def test_urls_have_no_questions(tmp_path: Path, site: Any) -> None:
     """A list of URLs is images from the beginning, and comes to nothing too; again when each is asked for again."""
     urls = [f"https://i.pximg.net/plain/{n}.{'jpg' if n % 2 else 'png'}" for n in range(60)]

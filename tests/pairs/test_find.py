@@ -59,6 +59,7 @@ def test_a_second_time_nothing_is_asked(small: Found, copy: Path) -> None:
     assert (copy / "other.jsonl").read_bytes() == before
 
 
+@pytest.mark.long
 def test_metadata_alone(small: Found, tmp_path: Path) -> None:
     """With --no-images no image of a linked work is asked for; they stay to be had. The next command fetches them;
     killed and typed again it comes to what it would have come to at once, and asks for no description."""

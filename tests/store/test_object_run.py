@@ -302,6 +302,7 @@ def test_interrupted_is_published(tmp_path: Path, s3: S3, flaky: Any) -> None:
     assert command("run", tmp_path / "other" / "crawl.toml").code == 0
 
 
+@pytest.mark.long
 def test_a_run_that_was_given_up_stops(tmp_path: Path, s3: S3, flaky: Any) -> None:
     """A later writer has the prefix: this one ends with 2 at its next sign of life, and publishes nothing more."""
     address = f"s3://tests/{tmp_path.name}/given_up"
