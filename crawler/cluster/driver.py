@@ -117,11 +117,7 @@ class Driver:
 
     def drain(self, reason: str, code: int, text: str = "") -> None:
         """Offer nothing more, have the workers finish what is on the wire and commit it, then end with `code`."""
-        books = self._books
-        if books.stopped is None:
-            books.stopped = (code, reason, text)
-        if books.phase == "crawling":
-            books.phase = "draining"
+        self._books.drain(reason, code, text)
         self._gate.close()
 
     def reload(self, limits: LimitsSettings) -> None:

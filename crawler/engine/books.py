@@ -58,6 +58,13 @@ class Books:
         self._said: deque[tuple[float, Event]] = deque(maxlen=50)
         self._troubles: deque[tuple[float, Event]] = deque(maxlen=50)
 
+    def drain(self, reason: str, code: int, text: str) -> None:
+        """It is to end, for this reason unless there was one before."""
+        if self.stopped is None:
+            self.stopped = (code, reason, text)
+        if self.phase == "crawling":
+            self.phase = "draining"
+
     def note(self, event: Event) -> None:
         """Write a line, and keep it for the screen. Raises StorageFailed."""
         assert self.log is not None

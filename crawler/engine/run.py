@@ -115,11 +115,7 @@ class Run:
 
     def drain(self, reason: str, code: int, text: str = "") -> None:
         """Admit nothing more, let what is on the wire finish, then end with `code`. The first reason stands."""
-        books = self._books
-        if books.stopped is None:
-            books.stopped = (code, reason, text)
-        if books.phase == "crawling":
-            books.phase = "draining"
+        self._books.drain(reason, code, text)
         self._gate.close()
 
     def reload(self, limits: LimitsSettings) -> None:
