@@ -41,9 +41,8 @@ def run(args: argparse.Namespace) -> int:
         return show(loaded, names, as_json=args.json)
     if not tell_names(names, talk):
         return 2
-    for remark in (*loaded.remarks, unbounded_session(loaded)):
-        if remark:
-            talk.warn(f"warning: {remark}")
+    if warning := unbounded_session(loaded):
+        talk.warn(f"warning: {warning}")
     job = build(loaded, names, since_last=args.since_last, waits=not args.no_wait)
     watchers = attendants(loaded, talk)
     ending = conduct(job, lambda: job.go(watchers), talk, lambda: again(args))

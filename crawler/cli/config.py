@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,8 +31,6 @@ def run(args: argparse.Namespace) -> int:
         return 0
     config = Path(args.config) if args.config else None
     loaded = load(config, flag_values(args), os.environ, source_needed=False)
-    if loaded.remarks and not args.quiet:
-        print(*loaded.remarks, sep="\n", file=sys.stderr)
     rows = list(_rows(loaded))
     if args.json:
         table = {key: {"value": value, "from": origin.kind, "where": origin.where} for key, value, origin in rows}

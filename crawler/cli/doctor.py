@@ -77,8 +77,6 @@ def examine(loaded: Loaded) -> Iterator[Finding]:
     """All findings. Touches the disk where a run would write, opens no connection."""
     settings = loaded.settings
     yield Finding("ok", "settings", f"{len(loaded.origin)} keys, all understood")
-    for remark in loaded.remarks:
-        yield Finding("warn", "settings", remark)
     yield from _source(settings)
     yield from _session(loaded)
     yield from _folder(settings)

@@ -74,14 +74,13 @@ class Given:
 
 @dataclass(slots=True)
 class Layer:
-    """What one place says: values, faults, and remarks for the user.
+    """What one place says: values and faults.
 
     `heads`: where each section begins, for faults about what is missing. `unread`: the place could not be read.
     """
 
     given: list[Given] = field(default_factory=list[Given])
     problems: list[Problem] = field(default_factory=list[Problem])
-    remarks: list[str] = field(default_factory=list[str])
     heads: dict[str, Origin] = field(default_factory=dict[str, Origin])
     unread: bool = False
 

@@ -31,14 +31,12 @@ class Loaded:
 
     `origin` has every key, and `network.resolve.HOST` for each entry; `session_origin` says where the session came
     from. `session` is the value of PHPSESSID or "", held here and nowhere else, and kept out of the repr.
-    `remarks` are for the user, on standard error.
     """
 
     settings: Settings
     origin: Mapping[str, Origin]
     session: str = field(repr=False)
     session_origin: Origin = field(default_factory=lambda: Origin("default"))
-    remarks: tuple[str, ...] = ()
 
 
 def load(
@@ -69,7 +67,6 @@ def load(
     settings = Settings.model_validate(_tree(values), strict=True)
 
     problems = [problem for layer in layers for problem in layer.problems]
-    remarks = tuple(remark for layer in layers for remark in layer.remarks)
     # A key whose value was refused has its default now: nothing is to be said about that.
     known_bad = {key for problem in problems for key in (problem.key, nearest_key(problem.key))}
     secret, secret_origin = "", Origin("default")
@@ -82,7 +79,7 @@ def load(
             problems.append(Problem(_place(key, origin, file.heads), key, text))
     if problems:
         raise ConfigError(problem.line() for problem in sorted(problems, key=lambda p: p.origin.rank()))
-    return Loaded(settings, origin, secret, secret_origin, remarks)
+    return Loaded(settings, origin, secret, secret_origin)
 
 
 def settings_from(config: str | Path | None = None, **changes: str) -> Settings:

@@ -62,9 +62,8 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(no_log(directory / "log.jsonl"))
     code = 0
     if loaded is not None:
-        for remark in (*loaded.remarks, unbounded_session(loaded)):
-            if remark:
-                talk.warn(f"warning: {remark}")
+        if warning := unbounded_session(loaded):
+            talk.warn(f"warning: {warning}")
         code = _ask(loaded, args, tags, talk)
         if code not in _GOES_ON:
             return code

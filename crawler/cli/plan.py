@@ -103,7 +103,7 @@ def make(loaded: Loaded, asked: int = 0) -> Plan:
         sampled = _sample(loaded, source, state, min(asked, left.works), left.works) if asked else None
     cost = estimate(left, settings, sampled, state.throttled, HOST if settings.site.name == "pixiv" else "")
     room = _room(output)
-    warnings = (*loaded.remarks, *_warnings(loaded, cost, room))
+    warnings = tuple(_warnings(loaded, cost, room))
     failed = totals.listed - totals.done - totals.gone - left.works
     return Plan(census, totals.done, totals.gone, failed, left, cost, room, warnings, sampled)
 

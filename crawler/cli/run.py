@@ -79,9 +79,8 @@ def execute(
     from crawler.watch.show import watch
     from crawler.watch.status_file import keep_status
 
-    for remark in (*loaded.remarks, unbounded_session(loaded)):
-        if remark:
-            talk.warn(f"warning: {remark}")
+    if warning := unbounded_session(loaded):
+        talk.warn(f"warning: {warning}")
     ui = loaded.settings.ui
     directory = loaded.settings.output.home
     where = loaded.settings.output.remote or directory

@@ -45,10 +45,9 @@ def test_they_are_all_here() -> None:
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_each_is_clean_polite_and_commented(name: str) -> None:
-    """They load without a remark, hold no session, and ask no real site faster than the defaults do."""
+    """They load, hold no session, and ask no real site faster than the defaults do."""
     loaded = load(FOLDER / name, {}, {}, source_needed=False)
     settings, polite = loaded.settings, load(None, {}, {}, source_needed=False).settings
-    assert loaded.remarks == ()
     assert settings.site.session_file == ""
     assert settings.network.robots == "obey"
     assert settings.output.durability == "fsync"

@@ -22,7 +22,6 @@ def test_the_file_has_every_key_with_its_default(tmp_path: Path) -> None:
     loaded = load(config, {}, {})
     assert {name for name, origin in loaded.origin.items() if origin.kind != "file"} == set()
     assert set(loaded.origin) == set(keys())
-    assert loaded.remarks == ()
     changed = {
         "source": {"path": str(tmp_path / "ids.txt")},
         "output": {"dir": str(tmp_path / "data")},
