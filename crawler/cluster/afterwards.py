@@ -16,7 +16,7 @@ from crawler.cluster.permits import Permits
 from crawler.cluster.protocol import RateBudget
 from crawler.engine.books import Books
 from crawler.engine.crew import Crew, Found, Manner, Seats
-from crawler.engine.run import lanes_of
+from crawler.engine.doors import lanes_of
 from crawler.engine.work import Tools
 from crawler.fetch.door import Door
 from crawler.model import bit_of

@@ -57,7 +57,7 @@ class Attempt:
         self.left = len(lease.shard.items)
         """Works not taken yet."""
         self.crew: Crew | None = None
-        self.books = Books(kit.output.home)
+        self.books = Books(kit.output.home, kit.gate)
         self._kit = kit
         self._seed: Seed = unpack(lease.shard.seed)
 

@@ -25,10 +25,11 @@ from crawler.cluster.rounds import Rounds
 from crawler.cluster.standing import picture
 from crawler.disk import THREADS
 from crawler.engine.books import Books, Outcome
-from crawler.engine.crew import too_little_room
+from crawler.engine.course import accompanied
+from crawler.engine.crew import check_room
 from crawler.engine.follower import Follower
 from crawler.engine.recheck import Again
-from crawler.engine.run import Attendant, attend, first_of, note_opening
+from crawler.engine.run import Attendant, note_opening
 from crawler.engine.settings import LimitsSettings
 from crawler.events import Throttled
 from crawler.log.files import LOG
@@ -45,7 +46,10 @@ from crawler.words import plural
 
 T = TypeVar("T")
 
-LOOK_S = 0.5
+LOOK_S, LOOK_MAX_S = 0.25, 1.0
+"""So often the driver looks how it stands: often at first, so that short crawls end soon, and more rarely then."""
+TOLD_S = 2.0
+"""So often it asks the budget, for the log and the display."""
 PATIENCE_S = 300.0
 """So long coordinator and budget may give no answer."""
 AHEAD = 4
@@ -84,17 +88,16 @@ class Driver:
         self._budget = budget
         self._workers = workers
         self._gate = Gate()
-        self._books = Books(self._output.home)
+        self._books = Books(self._output.home, self._gate)
         self._books.plain = settings.site.name == "urls"
-        self._follower: Follower | None = None
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="disk")
-        self._afterwards = Afterwards(settings, session, budget, self._books, self._gate, self._stop)
+        self._afterwards = Afterwards(settings, session, budget, self._books, self._gate, self._books.stop)
         self._view = _NOTHING
         self._told = Told(0)
         self._waiting: list[Shard] = []
         self._parked: dict[str, str] = {}
         self._broken = False
-        self._handing_since = 0.0
+        self._handing_since = self._told_at = 0.0
 
     # -- what others ask of it ---------------------------------------------------------------------
 
@@ -109,16 +112,11 @@ class Driver:
 
     def follow(self) -> Follower:
         """Every event that is merged from now on."""
-        if self._follower is None:
-            self._follower = Follower()
-            if self._books.log is not None:
-                self._books.log.committed = self._follower.add
-        return self._follower
+        return self._books.follow()
 
     def drain(self, reason: str, code: int, text: str = "") -> None:
         """Offer nothing more, have the workers finish what is on the wire and commit it, then end with `code`."""
         self._books.drain(reason, code, text)
-        self._gate.close()
 
     def reload(self, limits: LimitsSettings) -> None:
         """Nothing: the limits of a cluster stand while it runs."""
@@ -148,9 +146,7 @@ class Driver:
 
     async def _go(self, said: Sequence[str], attendants: Sequence[Attendant]) -> Outcome:
         books, settings, home = self._books, self._settings, self._output.home
-        log = books.log = await Log.open(home, settings.log, self._disk)
-        if self._follower is not None:
-            log.committed = self._follower.add
+        log = books.open(await Log.open(home, settings.log, self._disk))
         try:
             books.phase = "counting"
             source = await asyncio.to_thread(open_source, settings.source, home / ".crawl")
@@ -174,20 +170,11 @@ class Driver:
                 again.close()
             if books.stopped is None:
                 (code, reason), text = books.verdict(), self._of_parked()
-            return await self._close(log, code, reason, text, said)
+            outcome = books.end(code, reason, text)
+            outcome = replace(outcome, snapshot=replace(self.snapshot(), phase="done", in_flight=0))
+            return await books.close(outcome, self._output.place.finish, said)
         finally:
             await log.close()
-
-    async def _close(self, log: Log, code: int, reason: str, text: str, said: Sequence[str]) -> Outcome:
-        closing = self._books.closing(reason)
-        outcome = Outcome(code, reason, text, replace(self.snapshot(), phase="done", in_flight=0))
-        try:
-            log.note(closing)
-            await log.commit()
-            await self._output.place.finish()
-        except StorageFailed as error:
-            outcome = replace(outcome, code=error.code, reason=error.reason, text=text or str(error))
-        return replace(outcome, warnings=(*said, *log.warnings))
 
     # -- rounds ------------------------------------------------------------------------------------
 
@@ -237,44 +224,36 @@ class Driver:
     # -- handing out and taking in -----------------------------------------------------------------
 
     async def _crawl_all(self, packer: Packer, rounds: Rounds, attendants: Sequence[Attendant]) -> tuple[int, str, str]:
-        done = asyncio.Event()
         books, log = self._books, packer.again.log
         sink = self._output.place.sink(self._threads)
         try:
             async with asyncio.TaskGroup() as group:
                 chores = (log.run(), self._output.place.tend())
-                helpers = [group.create_task(chore) for chore in chores]
-                watchers = [group.create_task(attend(attendant, self.snapshot, done)) for attendant in attendants]
-                books.phase = "crawling"
-                try:
-                    await self._hand_out(packer, rounds, sink)
-                    await self._afterwards.crawl(packer, sink, rounds.left)
-                except Silent as silent:
-                    self._stop(silent)
-                finally:
-                    packer.close()
-                books.phase = "closing"
-                await log.commit()
-                books.totals(fresh=True)
-                for helper in helpers:
-                    helper.cancel()
-                done.set()
-                for watcher in watchers:
-                    await watcher
+                async with accompanied(group, chores, attendants, self.snapshot):
+                    books.phase = "crawling"
+                    try:
+                        await self._hand_out(packer, rounds, sink)
+                        await self._afterwards.crawl(packer, sink, rounds.left)
+                    except Silent as silent:
+                        books.stop(silent)
+                    finally:
+                        packer.close()
+                    books.phase = "closing"
+                    await log.commit()
+                    books.totals(fresh=True)
         except* StorageFailed as failures:
-            first = first_of(failures)
-            books.stopped = (first.code, first.reason, str(first))
+            books.broken(failures)
             self._broken = True
-            done.set()
         return books.stopped or (*books.verdict(), "")
 
     async def _hand_out(self, packer: Packer, rounds: Rounds, sink: Sink) -> None:
         """Until all shards are merged or parked; in a drain, until no worker has one. Raises Silent, StorageFailed."""
         loop, until = asyncio.get_running_loop(), float("inf")
         self._handing_since = loop.time()
+        reserve = self._settings.output.reserve_mb * 1_000_000
         round = Round(self._output.shelf, packer.round)
         while True:
-            self._check_room(sink)
+            check_room(sink, self._output.home, reserve, self._books.stop)
             view = await self._look(round)
             for shard in await rounds.merge(round, view.committed):
                 packer.give_back(shard.items)
@@ -286,41 +265,45 @@ class Driver:
                 await self._ask(self._coordinator.drain)
                 until = min(until, loop.time() + self._settings.limits.drain_s + 2 * _TTL_S)
                 if not (view.leased or view.committed) or loop.time() > until:
-                    return
+                    return await self._hear()
                 await asyncio.sleep(LOOK_S)
             elif not await self._offer(round, packer) and not (view.outstanding or view.committed):
                 await self._ask(self._coordinator.finish)
-                return
+                return await self._hear()
             else:
+                passed = loop.time() - self._handing_since
                 with suppress(Draining):
-                    await self._gate.sleep(LOOK_S)
+                    await self._gate.sleep(min(max(LOOK_S, passed / 10), LOOK_MAX_S))
 
     async def _look(self, round: Round) -> View:
         """How it stands. A coordinator that was begun again in between is told where we are."""
-        while True:
-            await self._ask(lambda: self._coordinator.begin(round.name))
-            view = self._view = await self._ask(self._coordinator.view)
-            if view.round == round.name:  # not begun again in between: then nothing would seem to be left
-                break
+        while (view := await self._ask(self._coordinator.view)).round != round.name:
+            await self._ask(lambda: self._coordinator.begin(round.name))  # begun again, it would seem that all is done
+        self._view = view
+        if asyncio.get_running_loop().time() - self._told_at >= TOLD_S:
+            await self._hear()
+        self._parked.update(view.parked)
+        return view
+
+    async def _hear(self) -> None:
+        """What the budget has to tell."""
         told = await self._ask(lambda: self._budget.told(self._told.last))
         for event in told.events:
             self._books.note(event)
-        self._told = told
-        self._parked.update(view.parked)
-        return view
+        self._told, self._told_at = told, asyncio.get_running_loop().time()
 
     async def _offer(self, round: Round, packer: Packer) -> bool:
         """Hand out what there is room for; whether there was anything to hand out."""
         view = self._view
         workers = max(self._workers, len(view.flights))
-        packer.speed = self._speed(workers)
+        packer.speed, packer.sure = self._speed(workers)
         room = min(view.room, AHEAD * workers + AHEAD - len(view.outstanding))
         try:
             while len(self._waiting) < room and (shard := await packer.next(workers)) is not None:
                 await round.put_shard(shard)
                 self._waiting.append(shard)
         except SourceError as error:
-            self._stop(error)
+            self._books.stop(error)
         if not self._waiting:
             return not packer.over
         shards = self._waiting[: max(0, room)]
@@ -329,13 +312,14 @@ class Driver:
             del self._waiting[:taken]
         return True
 
-    def _speed(self, workers: int) -> float:
-        """Works a second and worker: as it was so far, before that as fast as one host may be asked; 0: unknown."""
+    def _speed(self, workers: int) -> tuple[float, bool]:
+        """Works a second and worker: as it was so far (that is sure), before that as fast as one host may be asked; 0:
+        unknown."""
         did, limits = self._books.counters.works, self._settings.limits
         seconds = asyncio.get_running_loop().time() - self._handing_since
         if did >= workers and seconds > 1:
-            return did / seconds / workers
-        return (limits.images if self._books.plain else limits.api).rate / workers
+            return did / seconds / workers, True
+        return (limits.images if self._books.plain else limits.api).rate / workers, False
 
     def _of_parked(self) -> str:
         """What a user is told of shards that were given up."""
@@ -346,15 +330,6 @@ class Driver:
             f"{plural(len(self._parked), 'shard')} of the list were given up, each after several workers failed with "
             f"it; their works stay pending. The last one, {id}: {reason}. Run the same command again to try them anew."
         )
-
-    def _check_room(self, sink: Sink) -> None:
-        reserve = self._settings.output.reserve_mb * 1_000_000
-        free = sink.free_bytes()
-        if free < reserve:
-            self._stop(too_little_room(free, self._output.home, reserve))
-
-    def _stop(self, stop: Stop) -> None:
-        self.drain(stop.reason, stop.code, str(stop))
 
     async def _ask(self, message: Callable[[], Awaitable[T]]) -> T:
         """The answer to a message, which is sent until there is one. Raises Silent."""

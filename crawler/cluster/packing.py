@@ -18,11 +18,15 @@ from crawler.rules.replay import State
 from crawler.sources.source import Item, Source
 
 WORKS, URLS = 256, 1000
-"""The most that a shard holds: what is at stake when a worker dies where nobody else sees its disk, and what a commit
-costs, which is a few files."""
+"""The most that a shard holds where works come slowly: it is what is at stake when a worker dies where nobody else sees
+its disk."""
+STAKE_S = 8.0
+"""Where they come fast it may hold what a worker does in so long: a shard costs six messages and four files, and each
+worker's tasks begin anew with it, however many works it holds."""
 SHARDS, URLS_MOST = 200_000, 10_000
 """Of very long lists shards are larger: each is a log of its own, whose name whoever reads the main log remembers."""
-LEAST, FIRST = 8, 64
+LEAST, LEAST_S, FIRST = 8, 2.0, 128
+"""No shard is less than what a worker does in LEAST_S, unless one of its own is not left for each worker."""
 SHARES = 4
 """The works that are left make at least so many shards for each worker, so that none is idle before the end."""
 COMMIT_S = 60.0
@@ -31,8 +35,8 @@ COMMIT_S = 60.0
 
 @dataclass(slots=True)
 class Packer:
-    """`todo`: about how many works there are to pack; `speed`: works a second and worker, 0 while it is not known.
-    Those in `elsewhere` (`bit_of` each) are left out, and those that are asked again."""
+    """`todo`: about how many works there are to pack; `speed`: works a second and worker, 0 while it is not known,
+    `sure` once it was measured. Those in `elsewhere` (`bit_of` each) are left out, and those that are asked again."""
 
     round: str
     source: Source
@@ -40,6 +44,7 @@ class Packer:
     state: State
     todo: int
     speed: float = 0.0
+    sure: bool = False
     number: int = 0
     elsewhere: BitMap64 = field(default_factory=BitMap64)
     over: bool = False
@@ -94,7 +99,11 @@ class Packer:
         """Guided by what is left (large shards first, small ones at the end) and by how fast it goes."""
         most = WORKS if item.url is None else min(URLS_MOST, max(URLS, self.todo // SHARDS))
         minute = int(self.speed * COMMIT_S) if self.speed else FIRST
-        return max(LEAST, min(most, minute, -(-self.todo // (SHARES * max(1, workers)))))
+        workers, least = max(1, workers), LEAST
+        if self.sure:
+            most = max(most, min(URLS_MOST, int(self.speed * STAKE_S)))
+            least = max(least, min(int(self.speed * LEAST_S), -(-self.todo // workers)))
+        return max(least, min(most, minute, -(-self.todo // (SHARES * workers))))
 
     def _seed(self, items: list[Item]) -> bytes:
         known = [(item.id, entry) for item in items if (entry := self.state.entry(item.id)) is not None]

@@ -8,7 +8,7 @@ from crawler.cluster.budget import Budget
 from crawler.cluster.commits import ROOT, Ledger
 from crawler.cluster.coordinator import LedgerCoordinator
 from crawler.cluster.shelf import FolderShelf, ObjectShelf, Shelf
-from crawler.engine.run import lanes_of
+from crawler.engine.doors import lanes_of
 from crawler.events import Throttled
 from crawler.settings import Settings
 

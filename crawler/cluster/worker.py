@@ -20,7 +20,7 @@ from crawler.cluster.permits import Permits
 from crawler.cluster.protocol import Coordinator, Flight, Halt, Lease, Orders, RateBudget, Unreachable
 from crawler.disk import THREADS, Disk
 from crawler.engine.crew import Manner, Seats
-from crawler.engine.run import lanes_of
+from crawler.engine.doors import lanes_of
 from crawler.fetch.door import Door
 from crawler.settings import Settings
 from crawler.stop import Gate, Stop, StorageFailed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,12 +18,12 @@ from crawler.collect.reading import Lull, Place, Tools, read_list
 from crawler.collect.settings import CollectSettings
 from crawler.collected import Capped, Emptied, Missed
 from crawler.disk import Disk
-from crawler.engine.days import daily_of, day_spent
-from crawler.engine.run import LOG_FORMAT, first_of, lanes_of
+from crawler.engine.course import Course, Seldom, accompanied
+from crawler.engine.doors import door_of, reload
+from crawler.engine.run import LOG_FORMAT
 from crawler.engine.settings import LimitsSettings
 from crawler.events import Closed, Event, Opened, Throttled
 from crawler.fetch.door import Door
-from crawler.fetch.exchange import Day
 from crawler.fetch.hosts import utc
 from crawler.fetch.memory import Room
 from crawler.fetch.settings import NetworkSettings
@@ -36,7 +35,7 @@ from crawler.progress import note as note_of
 from crawler.rules.settings import RetrySettings
 from crawler.sites.pixiv import Pixiv
 from crawler.sites.pixiv_listing import JAPAN
-from crawler.stop import DaySpent, Draining, Gate, Stop, StorageFailed
+from crawler.stop import Draining, Gate, StorageFailed
 from crawler.words import plural, seconds_of
 
 Pull = Callable[[], Collection]
@@ -94,50 +93,37 @@ class Collect:
         self._root = Path(rooms.collect.out)
         self._disk = disk
         self._gate = Gate()
+        self._course = Course(self._gate)
         self._places = Room(rooms.collect.lists, self._gate)
         self._book = Book()
         self._fresh: list[int] = []
         self._flushing = asyncio.Lock()
         self._new_ids = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._phase = "starting"
         self._began = 0.0
-        self._stopped: tuple[int, str, str] | None = None
         self._log: Log | None = None
         self._door: Door | None = None
         self._tools: Tools | None = None
         self._said: deque[tuple[float, Event]] = deque(maxlen=50)
-        self._picture: tuple[float, Collection] | None = None
+        self._picture = Seldom(self._draw)
 
     # -- what others ask of it ---------------------------------------------------------------------
 
     def drain(self, reason: str, code: int, text: str = "") -> None:
         """Ask for nothing more, let what is on the wire finish, then end with `code`. The first reason stands."""
-        if self._stopped is None:
-            self._stopped = (code, reason, text)
-        if self._phase == "collecting":
-            self._phase = "draining"
-        self._gate.close()
+        self._course.drain(reason, code, text)
 
     def reload(self, limits: LimitsSettings) -> None:
         """Obey other [limits] from now on."""
         self._rooms = replace(self._rooms, limits=limits)
-        if self._door is not None:
-            self._door.reload(lanes_of(limits), limits.memory_mb, limits.daily.budget)
-            for host in self._door.hosts():
-                self._note(Throttled(host.host, host.rate, None, "reloaded"))
+        reload(self._door, limits, self._note)
 
     def picture(self) -> Collection:
         """Collecting at this moment, half a second old at most."""
-        now = asyncio.get_running_loop().time()
-        if self._picture is None or now >= self._picture[0] or self._phase in ("closing", "done"):
-            began = time.perf_counter()
-            made = self._draw(now)
-            # Counting very many lists takes a while: it may have one percent of the loop.
-            self._picture = (now + max(0.5, 100 * (time.perf_counter() - began)), made)
-        return self._picture[1]
+        return self._picture.get(fresh=self._course.phase in ("closing", "done"))
 
-    def _draw(self, now: float) -> Collection:
+    def _draw(self) -> Collection:
+        now = asyncio.get_running_loop().time()
         book, door, tools = self._book, self._door, self._tools
         passes = [one for query in self._queries if (one := book.passes.get(query)) is not None]
         left = left_of(book, self._queries)
@@ -145,7 +131,7 @@ class Collect:
         return Collection(
             t=utc(),
             elapsed_s=now - self._began if self._began else 0.0,
-            phase=self._phase,
+            phase=self._course.phase,
             lists=len(self._queries),
             over=len(self._queries) - left.lists,
             missed=sum(1 for one in passes if one.missed and one.missed.permanent),
@@ -164,7 +150,7 @@ class Collect:
             hosts=door.hosts() if door else (),
             notes=tuple(note_of(*told) for told in self._said),
             directory=str(self._root),
-            stopping=self._stopped[1] if self._stopped else "",
+            stopping=self._course.stopped[1] if self._course.stopped else "",
         )
 
     # -- from beginning to end ---------------------------------------------------------------------
@@ -172,7 +158,7 @@ class Collect:
     async def go(self, attendants: Sequence[Attendant] = ()) -> Ending:
         """Collect to the end. Raises InUse, LogDamaged and StorageFailed before the first request."""
         self._began = asyncio.get_running_loop().time()
-        self._phase = "reading the log"
+        self._course.phase = "reading the log"
         log = self._log = await Log.open(self._root, self._rooms.log, self._disk)
         ids = IdFile(self._root, self._disk)
         try:
@@ -181,14 +167,14 @@ class Collect:
             self._note(Opened(log.id, LOG_FORMAT, __version__, origin, self._rooms.digest))
             await log.commit()
             code, reason, text = await self._collect_all(log, ids, attendants)
-            self._phase = "done"
+            self._course.phase = "done"
             picture = self.picture()
             if code != StorageFailed.code:
                 self._note(Closed(reason, totals_of(picture)))
                 await log.commit()
             return Ending(code, reason, text, picture, tuple(self._lacking()), tuple(log.warnings))
         finally:
-            self._phase = "done"
+            self._course.phase = "done"
             try:
                 await asyncio.to_thread(ids.close)
             finally:
@@ -202,42 +188,24 @@ class Collect:
                 yield id
 
     async def _collect_all(self, log: Log, ids: IdFile, attendants: Sequence[Attendant]) -> tuple[int, str, str]:
-        done = asyncio.Event()
-        rooms = self._rooms
-        door = Door(
-            rooms.network,
-            lanes_of(rooms.limits),
-            rooms.retry,
-            rooms.limits.memory_mb,
-            self._gate,
-            on_throttle=self._note,
-            known=log.state.throttled,
-            daily=daily_of(log, rooms.limits.daily.budget, self._note, self._day_spent),
-        )
+        course = self._course
+        door = door_of(self._rooms, course, log, self._note)
         try:
             async with door, asyncio.TaskGroup() as group:
                 self._door = door
                 tools = self._tools = self._make_tools(log, door)
-                helpers = [
-                    group.create_task(chore) for chore in (log.run(), self._list_ids(log, ids), self._deadline())
-                ]
-                watchers = [group.create_task(_attend(one, self.picture, done)) for one in attendants]
-                self._phase = "draining" if self._gate.closed else "collecting"
-                await self._feed(group, tools)
-                while self._tasks:
-                    await asyncio.wait(self._tasks)
-                self._phase = "closing"
-                door.settle()
-                await self._flush(log, ids)
-                for helper in helpers:
-                    helper.cancel()
-                done.set()
-                for watcher in watchers:
-                    await watcher
+                chores = (log.run(), self._list_ids(log, ids), self._deadline())
+                async with accompanied(group, chores, attendants, self.picture):
+                    course.phase = "draining" if self._gate.closed else "collecting"
+                    await self._feed(group, tools)
+                    while self._tasks:
+                        await asyncio.wait(self._tasks)
+                    course.phase = "closing"
+                    door.settle()
+                    await self._flush(log, ids)
         except* StorageFailed as failures:
-            self._stopped = (StorageFailed.code, StorageFailed.reason, str(first_of(failures)))
-            done.set()
-        return self._stopped or (*self._verdict(), "")
+            course.broken(failures)
+        return course.stopped or (*self._verdict(), "")
 
     def _make_tools(self, log: Log, door: Door) -> Tools:
         collect = self._rooms.collect
@@ -248,7 +216,7 @@ class Collect:
             log=log,
             book=self._book,
             note=self._note,
-            stop=self._stop,
+            stop=self._course.stop,
             lull=Lull(collect.empty_wait_s, self._gate),
             today=lambda: datetime.fromtimestamp(utc(), JAPAN).date().isoformat(),
             cap_pages=collect.cap_pages,
@@ -298,13 +266,6 @@ class Collect:
         if isinstance(event, Capped | Emptied | Missed | Throttled):
             self._said.append((utc(), event))
 
-    def _stop(self, stop: Stop) -> None:
-        self.drain(stop.reason, stop.code, str(stop))
-
-    def _day_spent(self, host: str, day: Day, until: float) -> None:
-        if not self._rooms.waits:
-            self._stop(DaySpent(day_spent(host, day, until)))
-
     async def _deadline(self) -> None:
         """After a drain began, what is still in flight has limits.drain_s; then it is cancelled."""
         await self._gate.wait()
@@ -348,11 +309,3 @@ def totals_of(now: Collection) -> dict[str, int]:
         "pages": now.pages,
         "requests": now.requests,
     }
-
-
-async def _attend(attendant: Attendant, pull: Pull, done: asyncio.Event) -> None:
-    """A watcher that cannot write (its terminal went away) leaves; the job goes on."""
-    try:
-        await attendant(pull, done)
-    except OSError:
-        return

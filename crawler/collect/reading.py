@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from crawler.collect.book import Book, Pass, Query
 from crawler.collected import Began, Capped, Emptied, Ended, Found, Missed, Paged
 from crawler.engine.exchanges import Question
-from crawler.engine.refusals import meant_for_all
+from crawler.engine.refusals import heed
 from crawler.events import Event
 from crawler.fetch.door import Door
 from crawler.fetch.hosts import utc
@@ -198,7 +198,7 @@ async def ask(one: Pass, cursor: Cursor, tools: Tools) -> ListPage | None:
         case ListPage():
             return said
         case Failure():
-            heed(said, one, tools)
+            heed(said, one.query.tag, tools.stop)
             tools.note(missed(one, cursor, said))
         case Absent(reason=reason):
             if one.query.kind == "links":  # a work that is gone or hidden links to nothing
@@ -270,14 +270,6 @@ def missed(one: Pass, cursor: Cursor, failure: Failure) -> Missed:
         permanent=failure.permanent,
         detail=failure.detail,
     )
-
-
-def heed(failure: Failure, one: Pass, tools: Tools) -> None:
-    """Some failures are meant for all lists: stop, leave this one to be gone on with. Raises Draining then."""
-    stop = meant_for_all(failure, one.query.tag)
-    if stop is not None:
-        tools.stop(stop)
-        raise Draining
 
 
 def iso(t: float) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
 from pathlib import Path
 
+from crawler.engine.course import Course, Seldom
+from crawler.engine.follower import Follower
 from crawler.engine.work import Counters
 from crawler.events import Closed, Described, Event, Spent, Stored
 from crawler.fetch.door import Door
@@ -19,8 +21,8 @@ from crawler.rules.ahead import Ahead
 from crawler.rules.coming import Coming
 from crawler.rules.replay import Totals
 from crawler.sources.source import Census
+from crawler.stop import Gate, StorageFailed
 
-TOTALS_EVERY_S = 0.5
 CLOSED_TOTALS = ("listed", "done", "gone", "failed", "pending", "images", "bytes")
 
 Pull = Callable[[], Snapshot]
@@ -37,14 +39,14 @@ class Outcome:
     warnings: tuple[str, ...] = ()
 
 
-class Books:
+class Books(Course):
     """What a run knows of itself. `log`, `door`, `census` and `coming` come as the run gets them."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, gate: Gate) -> None:
+        super().__init__(gate)
         self.counters = Counters()
-        self.phase = "starting"
         self.began = 0.0
-        self.stopped: tuple[int, str, str] | None = None
+        self.follower: Follower | None = None
         self.log: Log | None = None
         self.door: Door | None = None
         self.census: Census | None = None
@@ -52,18 +54,25 @@ class Books:
         self.plain = False
         """Whether works are plain URLs: nothing is asked of them, and each is one image."""
         self.root = root
-        self._totals: Totals | None = None
-        self._totals_until = 0.0
+        self._totals = Seldom(self._count)
         # Troubles apart, or a fast run would push them off the screen.
         self._said: deque[tuple[float, Event]] = deque(maxlen=50)
         self._troubles: deque[tuple[float, Event]] = deque(maxlen=50)
 
-    def drain(self, reason: str, code: int, text: str) -> None:
-        """It is to end, for this reason unless there was one before."""
-        if self.stopped is None:
-            self.stopped = (code, reason, text)
-        if self.phase == "crawling":
-            self.phase = "draining"
+    def open(self, log: Log) -> Log:
+        """Write into this log from now on."""
+        self.log = log
+        if self.follower is not None:
+            log.committed = self.follower.add
+        return log
+
+    def follow(self) -> Follower:
+        """Every event that is committed from now on, once it is durable."""
+        if self.follower is None:
+            self.follower = Follower()
+            if self.log is not None:
+                self.log.committed = self.follower.add
+        return self.follower
 
     def note(self, event: Event) -> None:
         """Write a line, and keep it for the screen. Raises StorageFailed."""
@@ -82,15 +91,11 @@ class Books:
 
     def totals(self, *, fresh: bool = False) -> Totals:
         """The counts, about half a second old at most; `fresh`: of this moment."""
-        now = asyncio.get_running_loop().time()
-        if fresh or self._totals is None or now >= self._totals_until:
-            if self.log is None:
-                return Totals()
-            began = time.perf_counter()
-            self._totals = self.log.state.totals(self.census.bitmap if self.census else None)
-            # Counting very many unfinished works takes a while: it may have one percent of the loop.
-            self._totals_until = now + max(TOTALS_EVERY_S, 100 * (time.perf_counter() - began))
-        return self._totals
+        return Totals() if self.log is None else self._totals.get(fresh=fresh)
+
+    def _count(self) -> Totals:
+        assert self.log is not None
+        return self.log.state.totals(self.census.bitmap if self.census else None)
 
     def snapshot(self) -> Snapshot:
         """The run at this moment."""
@@ -158,9 +163,18 @@ class Books:
 
     def end(self, code: int, reason: str, text: str) -> Outcome:
         """How the run ended, with its last picture."""
+        self.totals(fresh=True)
         return Outcome(code, reason, text, replace(self.snapshot(), phase="done", in_flight=0))
 
-    def closing(self, reason: str) -> Closed:
-        """The last line."""
-        totals = self.totals(fresh=True)
-        return Closed(reason, {name: getattr(totals, name) for name in CLOSED_TOTALS})
+    async def close(self, outcome: Outcome, finish: Callable[[], Awaitable[None]], said: Sequence[str]) -> Outcome:
+        """Write the last line and `finish` the place; the outcome then, with the warnings of the log and those `said`
+        before it."""
+        assert self.log is not None
+        totals = {name: getattr(outcome.snapshot, name) for name in CLOSED_TOTALS}
+        try:
+            self.log.note(Closed(outcome.reason, totals))
+            await self.log.commit()
+            await finish()
+        except StorageFailed as error:
+            outcome = replace(outcome, code=error.code, reason=error.reason, text=outcome.text or str(error))
+        return replace(outcome, warnings=(*said, *self.log.warnings))

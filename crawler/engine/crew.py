@@ -178,17 +178,17 @@ class Crew:
         return crawl(item.id, todo, given, tools)
 
     def _check_room(self, sink: Sink) -> None:
-        free = sink.free_bytes()
-        if free < self._manner.reserve_bytes:
-            self._manner.stop(too_little_room(free, self._books.root, self._manner.reserve_bytes))
+        check_room(sink, self._books.root, self._manner.reserve_bytes, self._manner.stop)
 
 
-def too_little_room(free: int, root: Path, reserve: int) -> StorageFailed:
-    """What ends a run with `free` bytes left where `reserve` are to stay."""
-    return StorageFailed(
-        f"only {free / 1e6:.0f} MB are free under {root}, less than output.reserve_mb = {reserve // 1_000_000}. What "
-        "was in flight is finished. Make room and run the same command again: it goes on where it stopped."
-    )
+def check_room(sink: Sink, root: Path, reserve_bytes: int, stop: Callable[[Stop], None]) -> None:
+    """Tell `stop` when there is less room under `root` than is to stay free."""
+    free = sink.free_bytes()
+    if free >= reserve_bytes:
+        return
+    reserve = f"output.reserve_mb = {reserve_bytes // 1_000_000}"
+    text = f"only {free / 1e6:.0f} MB are free under {root}, less than {reserve}. What was in flight is finished. "
+    stop(StorageFailed(text + "Make room and run the same command again: it goes on where it stopped."))
 
 
 def found_in(source: Listing, again: Again, state: State) -> Generator[Found | None]:

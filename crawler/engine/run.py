@@ -11,20 +11,19 @@ from pathlib import Path
 from crawler import __version__
 from crawler.disk import THREADS, Disk
 from crawler.engine.books import Books, Outcome, Pull
+from crawler.engine.course import accompanied
 from crawler.engine.crew import Crew, Manner, Seats, found_in
-from crawler.engine.days import daily_of, day_spent
+from crawler.engine.doors import door_of, reload
 from crawler.engine.follower import Follower
 from crawler.engine.recheck import Again, Recheck
 from crawler.engine.settings import LimitsSettings
 from crawler.engine.work import Tools
-from crawler.events import Opened, Throttled
-from crawler.fetch.door import Door
-from crawler.fetch.exchange import Day
-from crawler.fetch.settings import HostLimits, NetworkSettings
+from crawler.events import Opened
+from crawler.fetch.settings import NetworkSettings
 from crawler.log.files import LOG
 from crawler.log.settings import LogSettings
 from crawler.log.writer import Log
-from crawler.model import Description, Lane
+from crawler.model import Description
 from crawler.progress import Snapshot
 from crawler.rules.coming import coming
 from crawler.rules.listed import listed_events
@@ -34,7 +33,7 @@ from crawler.sinks.settings import OutputSettings
 from crawler.sinks.sink import Place
 from crawler.sites.site import Site
 from crawler.sources.source import Census, Item, Source
-from crawler.stop import DaySpent, Gate, Stop, StorageFailed
+from crawler.stop import Gate, StorageFailed
 
 LOG_FORMAT = 1
 
@@ -85,12 +84,11 @@ class Run:
         self._place, self._disk = where
         self._root = self._place.root
         self._gate = Gate()
+        self._books = Books(self._root, self._gate)
         self._seats = Seats(rooms.limits.works)
         reserve = rooms.output.reserve_mb * 1_000_000
-        self._manner = Manner(describe_url, self._stop, rooms.limits.drain_s, reserve, self._admit)
+        self._manner = Manner(describe_url, self._books.stop, rooms.limits.drain_s, reserve, self._admit)
         self._hire_more: Callable[[], None] = lambda: None
-        self._books = Books(self._root)
-        self._follower: Follower | None = None
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="disk")
 
     # -- what others ask of a run -----------------------------------------------------------------
@@ -107,26 +105,18 @@ class Run:
 
     def follow(self) -> Follower:
         """Every event that is committed from now on, once it is durable. Too many unread hold back admission."""
-        if self._follower is None:
-            self._follower = Follower()
-            if self._books.log is not None:
-                self._books.log.committed = self._follower.add
-        return self._follower
+        return self._books.follow()
 
     def drain(self, reason: str, code: int, text: str = "") -> None:
         """Admit nothing more, let what is on the wire finish, then end with `code`. The first reason stands."""
         self._books.drain(reason, code, text)
-        self._gate.close()
 
     def reload(self, limits: LimitsSettings) -> None:
         """Obey other [limits] from now on: hosts start with nothing saved up, blocks stand, what is held stays held."""
         self._rooms = replace(self._rooms, limits=limits)
         self._seats.most, self._manner.drain_s = limits.works, limits.drain_s
         self._hire_more()
-        if self._books.door is not None:
-            self._books.door.reload(lanes_of(limits), limits.memory_mb, limits.daily.budget)
-            for host in self._books.door.hosts():
-                self._books.note(Throttled(host.host, host.rate, None, "reloaded"))
+        reload(self._books.door, limits, self._books.note)
 
     def snapshot(self) -> Snapshot:
         """The run at this moment."""
@@ -151,9 +141,7 @@ class Run:
 
     async def _go(self, said: Sequence[str], attendants: Sequence[Attendant]) -> Outcome:
         books = self._books
-        log = books.log = await Log.open(self._root, self._rooms.log, self._disk)
-        if self._follower is not None:
-            log.committed = self._follower.add
+        log = books.open(await Log.open(self._root, self._rooms.log, self._disk))
         try:
             books.phase = "counting"
             source = await self._open_source(self._root / ".crawl")
@@ -170,32 +158,14 @@ class Run:
                 code, reason, text = await self._crawl_all(source, again, attendants)
             finally:
                 again.close()
-            closing = books.closing(reason)
-            outcome = books.end(code, reason, text)
-            try:
-                log.note(closing)
-                await log.commit()
-                await self._place.finish()
-            except StorageFailed as error:
-                outcome = replace(outcome, code=error.code, reason=error.reason, text=text or str(error))
-            return replace(outcome, warnings=(*said, *log.warnings))
+            return await books.close(books.end(code, reason, text), self._place.finish, said)
         finally:
             await log.close()
 
     async def _crawl_all(self, source: Source, again: Again, attendants: Sequence[Attendant]) -> tuple[int, str, str]:
-        done = asyncio.Event()
         books, log = self._books, again.log
         sink = self._place.sink(self._threads)
-        door = Door(
-            self._rooms.network,
-            lanes_of(self._rooms.limits),
-            self._rooms.retry,
-            self._rooms.limits.memory_mb,
-            self._gate,
-            on_throttle=books.note,
-            known=log.state.throttled,
-            daily=daily_of(log, self._rooms.limits.daily.budget, books.note, self._day_spent),
-        )
+        door = door_of(self._rooms, books, log, books.note)
         try:
             async with door, asyncio.TaskGroup() as group:
                 books.door = door
@@ -207,45 +177,31 @@ class Run:
                     log=log,
                     note=books.note,
                     quality=self._rooms.quality,
-                    stop=self._stop,
+                    stop=books.stop,
                     spawn=crew.spawn,
                     counters=books.counters,
                     rotten=again.rotten,
                     images=self._rooms.images,
                 )
                 chores = (log.run(), crew.deadline(), crew.watch_room(sink), self._place.tend())
-                helpers = [group.create_task(chore) for chore in chores]
-                watchers = [group.create_task(attend(attendant, self.snapshot, done)) for attendant in attendants]
-                books.phase = "crawling"
-                crew.begin(found_in(source, again, tools.log.state), again, tools)
-                self._hire_more = crew.hire
-                await crew.finished()
-                books.phase = "closing"
-                door.settle()
-                await log.commit()
-                books.totals(fresh=True)
-                for helper in helpers:
-                    helper.cancel()
-                done.set()
-                for watcher in watchers:
-                    await watcher
+                async with accompanied(group, chores, attendants, self.snapshot):
+                    books.phase = "crawling"
+                    crew.begin(found_in(source, again, tools.log.state), again, tools)
+                    self._hire_more = crew.hire
+                    await crew.finished()
+                    books.phase = "closing"
+                    door.settle()
+                    await log.commit()
+                    books.totals(fresh=True)
         except* StorageFailed as failures:
-            first = first_of(failures)
-            books.stopped = (first.code, first.reason, str(first))
-            done.set()
+            books.broken(failures)
         finally:
             self._hire_more = lambda: None
         return books.stopped or (*books.verdict(), "")
 
     def _admit(self) -> Awaitable[None] | None:
-        return None if self._follower is None else self._follower.room(self._gate)
-
-    def _day_spent(self, host: str, day: Day, until: float) -> None:
-        if not self._rooms.waits:
-            self._stop(DaySpent(day_spent(host, day, until)))
-
-    def _stop(self, stop: Stop) -> None:
-        self.drain(stop.reason, stop.code, str(stop))
+        follower = self._books.follower
+        return None if follower is None else follower.room(self._gate)
 
 
 async def note_opening(log: Log, census: Census, path: str | tuple[str, ...], settings: str) -> None:
@@ -258,22 +214,3 @@ async def note_opening(log: Log, census: Census, path: str | tuple[str, ...], se
     origin = {"path": path, "digest": census.digest, "ids": census.ids}
     log.note(Opened(log.id, LOG_FORMAT, __version__, origin, settings))
     await log.commit()
-
-
-def lanes_of(limits: LimitsSettings) -> dict[Lane, HostLimits]:
-    """The budget of each lane."""
-    return {"api": limits.api, "images": limits.images}
-
-
-async def attend(attendant: Attendant, pull: Pull, done: asyncio.Event) -> None:
-    """A watcher that cannot write (its terminal went away) leaves; the crawl goes on."""
-    try:
-        await attendant(pull, done)
-    except OSError:
-        return
-
-
-def first_of(group: BaseExceptionGroup[StorageFailed]) -> StorageFailed:
-    """The first exception in a group, however deep."""
-    inner = group.exceptions[0]
-    return first_of(inner) if isinstance(inner, BaseExceptionGroup) else inner

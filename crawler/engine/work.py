@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crawler.engine.exchanges import Download, Question
-from crawler.engine.refusals import meant_for_all
+from crawler.engine.refusals import heed
 from crawler.events import Described, Event, Failed, Gone, Stored
 from crawler.fetch.door import Door
 from crawler.log.writer import Log
@@ -129,7 +129,7 @@ async def ask(id: WorkId, tools: Tools) -> Described | Gone | Failed:
         outcome = await tools.door.get(question)
         match outcome if isinstance(outcome, Failure) else question.answer:
             case Failure() as failure:
-                heed(failure, id, tools)
+                heed(failure, f"work {id}", tools.stop)
                 return failed(id, None, failure)
             case Absent() as absent:
                 return Gone(id, absent.reason, absent.rule)
@@ -165,7 +165,7 @@ async def fetch(id: WorkId, image: Image, missed: Callable[[Image, Failure], Non
                 # The original's failure is the one to tell of: it is why there is no image.
                 failure = None if second is None else failure if second.permanent else second
             if failure is not None:
-                heed(failure, id, tools)
+                heed(failure, f"work {id}", tools.stop)
     except Draining:
         failure = None
     except Blocked as stop:
@@ -231,11 +231,3 @@ def failed(id: WorkId, image: Image | None, failure: Failure) -> Failed:
         permanent=failure.permanent,
         detail=failure.detail,
     )
-
-
-def heed(failure: Failure, id: WorkId, tools: Tools) -> None:
-    """Some failures are meant for the whole run: stop it, leave this work pending. Raises Draining then."""
-    stop = meant_for_all(failure, f"work {id}")
-    if stop is not None:
-        tools.stop(stop)
-        raise Draining

@@ -19,7 +19,7 @@ from crawler.cluster.protocol import Unreachable
 from crawler.cluster.worker import Worker
 from crawler.disk import Disk
 from crawler.engine.books import Outcome
-from crawler.engine.run import lanes_of
+from crawler.engine.doors import lanes_of
 from crawler.settings import Settings
 
 
