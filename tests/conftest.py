@@ -1,6 +1,7 @@
 """What every test runs under: loopback only, no settings from the caller's environment."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +13,27 @@ sys.path.insert(0, str(Path(__file__).parent / "guard"))
 sys.path.append(str(Path(__file__).parent / "crawl"))  # judge.py, for tests of other rooms too
 
 import sitecustomize  # noqa: E402  (found beside this file; the interpreter's own, if any, has run already)
+import starter  # noqa: E402
 
 if not hasattr(sitecustomize, "violations"):  # the interpreter came with one of its own: load ours over it
     del sys.modules["sitecustomize"]
     import sitecustomize
+
+
+# A shell that starts something behind itself has it ignore Ctrl-C, and all that it starts; tests say it to commands.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The short round forks its commands (starter.py), where a process can be waited for by its descriptor."""
+    if config.option.markexpr == "not long" and hasattr(os, "pidfd_open"):
+        starter.warm = starter.Warm()
+
+
+def pytest_unconfigure() -> None:
+    if starter.warm is not None:
+        starter.warm.close()
 
 
 @pytest.fixture(autouse=True)

@@ -3,13 +3,13 @@
 import hashlib
 import json
 import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from starter import CRAWLER, run
 
 from crawler.origin.faults import PROFILES, plan
 
@@ -44,16 +44,8 @@ class Ended:
 
 
 def command(*args: str | Path, timeout: float = 110, env: dict[str, str] | None = None, stdin: str = "") -> Ended:
-    """Run `python -m crawler ARGS` to its end."""
-    done = subprocess.run(
-        [sys.executable, "-m", "crawler", *map(str, args)],
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        env={**os.environ, **(env or {})},
-        input=stdin,
-        check=False,
-    )
+    """Run `python -m crawler ARGS` to its end; see starter.py."""
+    done = run([*CRAWLER, *args], timeout=timeout, env={**os.environ, **(env or {})}, input=stdin)
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
