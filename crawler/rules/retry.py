@@ -65,8 +65,8 @@ def pause(failure: Failure, attempt: int, settings: RetrySettings, dice: float) 
     """
     if failure.kind in FINAL or attempt >= settings.attempts:
         return None
-    longest = min(settings.cap_s, settings.base_s * 2.0 ** min(attempt - 1, 64))
-    asked = min(max(failure.retry_after_s or 0.0, 0.0), RETRY_AFTER_MAX_S)
+    longest = min(settings.cap_s, settings.base_s * 2.0 ** (attempt - 1))  # finite: of 1000 attempts at most
+    asked = min(failure.retry_after_s or 0.0, RETRY_AFTER_MAX_S)
     return max(longest * (1 + dice) / 2, asked)
 
 

@@ -167,7 +167,7 @@ def _counted(now: Cursor, page: Page) -> Cursor:
 def _next_window(cursor: Cursor, now: Cursor, page: Page, shape: Shape) -> Step:
     """The cap is met: on from the newest day of this page, which is safe even where the order is not quite by date."""
     dated = [day for day in page.days if day] or [now.day]
-    day = next((day for day in (max(dated), dated[-1]) if day and day < cursor.until), "")
+    day = next((day for day in (max(dated), dated[-1]) if day < cursor.until), "")
     if not day or day < cursor.since:
         return _whole_day(now)
     read = cursor.of_day if cursor.day and cursor.day <= day else 0
@@ -200,10 +200,9 @@ def _whole_day(now: Cursor) -> Step:
 def _other_end(cursor: Cursor, page: Page, shape: Shape) -> Step:
     """`seen` counts the different works of the day from both ends; `older` those of the window it was met in, until
     the first page tells the day's own total."""
-    news = len(page.known) - sum(page.known)
-    older = max(0, cursor.older - page.total) if cursor.total < 0 and cursor.older else cursor.older
-    now = replace(cursor, seen=cursor.seen + news, total=page.total, older=older)
-    met = any(page.known)
+    older = max(0, cursor.older - page.total) if cursor.total < 0 else cursor.older
+    now = replace(cursor, seen=cursor.seen + len(page.known), total=page.total, older=older)
+    met = any(page.known)  # then it has come to its end, and what was seen no longer matters
     if page.items and not met and now.seen < page.total and cursor.page < shape.cap:
         return Step(replace(now, page=cursor.page + 1))
     short = None if met or now.seen >= page.total else Short(cursor.until, page.total, now.seen)

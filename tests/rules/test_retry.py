@@ -37,6 +37,22 @@ def test_pauses_stay_within_their_bounds(
     assert max(longest / 2, least) <= got <= max(longest, least)
 
 
+def test_pauses_double_and_chance_takes_up_to_half_of_them() -> None:
+    """The first is base_s at most, each next one twice that, up to cap_s, however many there were."""
+    rules = RetrySettings(attempts=1000, base_s=3, cap_s=40)
+    failure = Failure(Kind.RESET)
+    assert [pause(failure, n, rules, 0) for n in range(1, 7)] == [1.5, 3, 6, 12, 20, 20]
+    assert [pause(failure, n, rules, 0.5) for n in (1, 2, 999)] == [2.25, 4.5, 30]
+    assert pause(Failure(Kind.RESET, retry_after_s=7), 1, rules, 0.9) == 7
+
+
+def test_a_gateway_that_cannot_reach_its_server_says_nothing_of_an_image() -> None:
+    """502 to 504 and 520 to 527 pass; their neighbours are the server's own."""
+    gateways = {502, 503, 504, *range(520, 528)}
+    final = {status: permanent(Failure(Kind.SERVER_ERROR, status=status)) for status in range(499, 600)}
+    assert {status for status, is_final in final.items() if not is_final} == gateways
+
+
 @pytest.mark.parametrize("kind", sorted(FINAL))
 def test_final_failures_are_not_tried_again(kind: Kind) -> None:
     """404, a refused session, an address we may not reach: one attempt, whatever Retry-After says."""
