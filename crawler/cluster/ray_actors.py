@@ -4,16 +4,16 @@ ever an argument or an answer of theirs, because Ray keeps both."""
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import gc
 import os
 import secrets
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
+
+import uvloop
 
 from crawler import session as sessions
 from crawler.cluster import ray_door
@@ -33,9 +33,6 @@ ALONE_S = 3600.0
 GONE_S = 20.0
 YOUNG = 20_000
 """As `cli.conducting`: so many more containers made than dropped, and Python looks for circles among them."""
-
-TRIM, MAPPED = -1, -3
-"""M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h."""
 
 T = TypeVar("T", bound=HostLimits)
 Secret = Literal["none", "file", "environment"]
@@ -90,18 +87,6 @@ def session_here(plan: Plan) -> str:
     if plan.session == "environment":
         return sessions.checked(os.environ.get(SESSION_VARIABLE, ""))
     return ""
-
-
-def keep_memory() -> None:
-    """Have glibc keep what is freed, up to some 64 MB, for what is needed next.
-
-    Ray runs actors beside the main thread, and of other threads' memory glibc gives back what is free at its end again
-    and again: 19 page faults for an image of 300 KB, where a process that crawls in its main thread has 0.4.
-    """
-    with suppress(OSError, AttributeError):  # another libc has its own ways
-        libc = ctypes.CDLL(None)
-        libc.mallopt(MAPPED, 32 << 20)
-        libc.mallopt(TRIM, 64 << 20)
 
 
 class _Part:
@@ -190,24 +175,40 @@ class _Strange(Stop):
 
 
 class Hand:
-    """A worker's process."""
+    """A worker's process: nothing of it is `async` for Ray, so that it has the main thread to itself, as a process that
+    crawls alone has.
+
+    What is, Ray runs in another thread, and calls Python in the main one a hundred times a second to look for signals:
+    each time the crawl must let go of the interpreter. And glibc's memory of other threads costs page faults: 19 an
+    image of 300 KB instead of none.
+    """
+
+    def __init__(self, plan: Plan, name: str) -> None:
+        self._shift = _Shift(plan, name)
+        gc.freeze()
+        gc.set_threshold(YOUNG)
+
+    def run(self) -> None:
+        """Work until there is no more. Asked again, by a driver that came after another, it first ends that: Ray has an
+        actor do one thing at a time."""
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._shift.run())
+
+
+class _Shift:
+    """What a worker's process does."""
 
     def __init__(self, plan: Plan, name: str) -> None:
         self._plan, self._name = plan, name
-        self._lock = asyncio.Lock()
-        gc.freeze()
-        gc.set_threshold(YOUNG)
-        keep_memory()
 
     async def run(self) -> None:
-        """Work until there is no more. Asked again, by a driver that came after another, first wait for that."""
-        async with self._lock:
-            while True:
-                try:
-                    await self._work(f"{self._name}.{secrets.token_hex(4)}")
-                    return
-                except Unreachable:  # no lease can be left: from the beginning, as somebody new
-                    await asyncio.sleep(1)
+        """Work until there is no more."""
+        while True:
+            try:
+                await self._work(f"{self._name}.{secrets.token_hex(4)}")
+                return
+            except Unreachable:  # no lease can be left: from the beginning, as somebody new
+                await asyncio.sleep(1)
 
     async def _work(self, me: str) -> None:
         from crawler.cluster.worker import Worker
