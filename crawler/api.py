@@ -21,6 +21,7 @@ from crawler.engine.run import Attendant, Pull
 from crawler.engine.settings import LimitsSettings
 from crawler.errors import ConfigError
 from crawler.events import Event
+from crawler.hidden import Hidden
 from crawler.progress import Snapshot
 from crawler.settings import Settings
 from crawler.watch.status_file import keep_status
@@ -44,6 +45,7 @@ def crawl(
     Relative paths in the settings are relative to the working folder. `settings.ui` is for the commands: nothing is
     shown and no page is served. Raises ConfigError for settings that cannot be used.
     """
+    session = None if session is None else Hidden(session)
     wrong = [f"{key}: {text}" for key, text in complaints(settings, source_needed=True)]
     if settings.cluster.workers > 1:
         wrong.append("cluster.workers: a crawl of the library is one process; `crawler run` starts more")
@@ -64,7 +66,7 @@ def crawl(
 
 def _session(settings: Settings, given: str | None) -> str:
     if given is None:
-        given = settings.site.session.get_secret_value()
+        given = Hidden(settings.site.session.get_secret_value())
         if not given and settings.site.session_file:
             return sessions.read(settings.site.session_file)
     return sessions.checked(given) if given else ""

@@ -7,6 +7,8 @@ import os
 import re
 import stat
 
+from crawler.hidden import Hidden
+
 _MOST_BYTES = 4096
 # What RFC 6265 4.1.1 lets a cookie's value hold: no space, quote, comma, semicolon, backslash, control character.
 _COOKIE = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+")
@@ -16,14 +18,15 @@ class BadSession(Exception):
     """The session cannot be used. The text names neither the value nor the path: a value may be given for a path."""
 
 
-def read(path: str) -> str:
+def read(path: str) -> Hidden:
     """The session in a file of mode 0600 that is our own, and no link. Raises BadSession."""
     return checked(_content(path))
 
 
-def checked(text: str) -> str:
+def checked(text: str) -> Hidden:
     """The value of PHPSESSID, without the blanks around it. Raises BadSession for what no cookie can hold."""
-    value = text.strip()
+    text = Hidden(text)
+    value = Hidden(text.strip())
     if not value:
         raise BadSession("empty: it must hold the value of the cookie PHPSESSID")
     if value.startswith("PHPSESSID="):
@@ -36,7 +39,7 @@ def checked(text: str) -> str:
     return value
 
 
-def _content(path: str) -> str:
+def _content(path: str) -> Hidden:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
@@ -60,4 +63,4 @@ def _content(path: str) -> str:
         os.close(descriptor)
     if len(raw) > _MOST_BYTES:
         raise BadSession(f"longer than {_MOST_BYTES} bytes: it must hold the value of PHPSESSID and no more")
-    return raw.decode("utf-8", "replace")
+    return Hidden(raw.decode("utf-8", "replace"))

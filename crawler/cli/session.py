@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from crawler import session
 from crawler.cli.keys import SESSION_VARIABLE
 from crawler.cli.layers import Origin
+from crawler.hidden import Hidden
 
 
 class BadSession(Exception):
@@ -23,12 +24,12 @@ def find(path: str, named: Origin, environ: Mapping[str, str]) -> tuple[str, Ori
     A --site.session_file beats the variable, the variable beats a session_file named elsewhere.
     Raises BadSession.
     """
-    variable = environ.get(SESSION_VARIABLE)
-    from_variable = variable is not None and not (path and named.kind == "flag")
+    variable = Hidden(environ.get(SESSION_VARIABLE, ""))
+    from_variable = SESSION_VARIABLE in environ and not (path and named.kind == "flag")
     if not path and not from_variable:
         return "", Origin("default")
     origin = Origin("environment", SESSION_VARIABLE) if from_variable else named
     try:
-        return (session.checked(variable or "") if from_variable else session.read(path)), origin
+        return (session.checked(variable) if from_variable else session.read(path)), origin
     except session.BadSession as error:
         raise BadSession(str(error), origin) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import socket
 import ssl
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ from crawler.fetch.errors import AddressRefused, LostReply
 from crawler.fetch.settings import NetworkSettings
 from crawler.fetch.trust import trusting
 from crawler.fetch.where import host_of
+from crawler.hidden import Hidden
 from crawler.model import Failure, Kind
 
 _DNS_TTL_S = 60
@@ -45,6 +47,18 @@ def tls_context(ca_file: str) -> ssl.SSLContext:
     if ca_file:
         trusting(context, ca_file)
     return context
+
+
+def _proxy(address: str) -> tuple[URL | None, dict[str, str]]:
+    """Where a proxy is, and what it is told of us: aiohttp shows an address with its password in errors and reprs."""
+    if not address:
+        return None, {}
+    proxy = URL(address)
+    if proxy.user is None and proxy.password is None:
+        return proxy, {}
+    # RFC 7617, 2: the two in UTF-8, and Base64.
+    known = Hidden(base64.b64encode(f"{proxy.user or ''}:{proxy.password or ''}".encode()).decode())
+    return proxy.with_user(None), {"Proxy-Authorization": Hidden(f"Basic {known}")}
 
 
 class Response:
@@ -88,7 +102,7 @@ class Byway:
 
     def __init__(self, guard: Callable[[str, int], str | None], network: NetworkSettings, window_s: float) -> None:
         self._guard = guard
-        self._proxy = URL(network.proxy) if network.proxy else None
+        self._proxy, self._to_proxy = _proxy(network.proxy)
         # No silence is longer than idle_s, but a head may drip for ever: it gets this long in all.
         self._idle_s = network.idle_s
         self._head_s = network.connect_s + network.idle_s + window_s
@@ -116,12 +130,16 @@ class Byway:
             where = url.with_host(there[0]).with_port(there[1])
             names["Host"] = url.host_port_subcomponent or host_of(url)
             extra["server_hostname"] = host_of(url)
+        if self._proxy is not None:
+            extra["proxy"] = self._proxy
+            if where.scheme == "http":
+                names |= self._to_proxy
+            else:  # by CONNECT: what is behind it is for the host alone
+                extra["proxy_headers"] = self._to_proxy
         deadline = asyncio.timeout(self._head_s)
         try:
             async with deadline:
-                response = await self._session.get(
-                    where, headers=names, allow_redirects=False, proxy=self._proxy, **extra
-                )
+                response = await self._session.get(where, headers=names, allow_redirects=False, **extra)
         except _Lost as lost:
             return failure_of(lost.error)
         except FOREIGN as error:

@@ -52,7 +52,7 @@ class Client:
             for host, there in network.resolve.items()
         }
         self._named = set(self._resolve.values())
-        self._proxy = URL(network.proxy) if network.proxy else None
+        self._proxy_port = URL(network.proxy).port if network.proxy else None
         self._agent = network.user_agent or f"Mozilla/5.0 (compatible; crawler/{__version__})"
         self._watch = Watch(int(network.max_body_mb * 1e6), network.min_kb_s * 1000, SLOW_WINDOW_S)
         self._trust = Trust(network.ca_file)
@@ -67,7 +67,7 @@ class Client:
         self._lines: dict[tuple[bool, tuple[tuple[str, str], ...]], list[str]] = {}
 
     async def __aenter__(self) -> Client:
-        if self._network.transport == "auto" and self._proxy is None and _real_clock():
+        if self._network.transport == "auto" and self._proxy_port is None and _real_clock():
             self._lane = CurlLane(
                 self._guard, self._trust.path, self._network.connect_s, self._network.idle_s, SLOW_WINDOW_S
             )
@@ -144,8 +144,8 @@ class Client:
 
     def _guard(self, ip: str, port: int) -> str | None:
         """Why nothing is sent to this address; None when it may be."""
-        if self._proxy is not None:
-            return None if port == self._proxy.port else f"{ip}:{port} is not the proxy"
+        if self._proxy_port is not None:
+            return None if port == self._proxy_port else f"{ip}:{port} is not the proxy"
         return None if (ip, port) in self._named else addresses.refused(ip, self._allowed)
 
 

@@ -20,6 +20,7 @@ from typing import Any
 from crawler.fetch.lane_errors import lane_failure
 from crawler.fetch.lane_sockets import sockets
 from crawler.fetch.lane_transfer import Transfer
+from crawler.hidden import Hidden
 from crawler.model import Failure, Kind
 
 import pycurl as _pycurl  # isort: skip
@@ -304,5 +305,6 @@ def header_lines(fields: Sequence[tuple[str, str]]) -> list[str]:
         if not name or any(c in "\r\n\0" for c in name + value) or ":" in name or ";" in name:
             raise ValueError(f"header {name[:40]!r} cannot be sent")
         # libcurl: "Name:" would leave the header out, "Name;" sends it with nothing in it.
-        out.append(f"{name}: {value}" if value.strip() else f"{name};")
+        kind = Hidden if isinstance(value, Hidden) else str
+        out.append(kind(f"{name}: {value}" if value.strip() else f"{name};"))
     return out

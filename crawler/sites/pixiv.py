@@ -14,6 +14,7 @@ from typing import Any, cast
 import orjson
 
 from crawler.fetch.exchange import Request
+from crawler.hidden import Hidden
 from crawler.model import Absent, Description, Failure, Image, Kind, WorkId
 from crawler.sites.pixiv_reply import body_of
 from crawler.sites.pixiv_work import KINDS, Glance, kept, number, work_of
@@ -55,7 +56,7 @@ class Pixiv:
         self.quality = settings.quality
         self.fallback = settings.fallback and settings.quality == "original"
         self.accept = accept
-        self.secret: Mapping[str, str] = {"Cookie": f"PHPSESSID={session}"} if session else {}
+        self.secret: Mapping[str, str] = {"Cookie": Hidden(f"PHPSESSID={session}")} if session else {}
 
     def describe(self, id: WorkId) -> Ask:
         return _Detail(self, int(id))
