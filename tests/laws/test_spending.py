@@ -15,6 +15,7 @@ from crawler.fetch.daily import Account, Daily
 from crawler.log.codec import decode, encode
 from crawler.rules.budget import WINDOW_S, Budget, Step
 from crawler.rules.replay import State
+from crawler.rules.spending import Spending
 from crawler.simulate.loop import EPOCH, run_virtual
 from crawler.stop import Gate
 
@@ -41,6 +42,33 @@ def test_the_last_line_of_a_log_counts_and_logs_add_up() -> None:
     start = datetime(2026, 1, 1, 10, tzinfo=UTC).timestamp()
     assert state.spending.ledgers()[HOST].spent(start) == (7, 9)
     assert state.spending.entries(lambda log: log == "a") == {HOST: (Step(start, 3, 9),)}
+
+
+def test_of_a_log_and_a_host_a_day_s_steps_are_kept() -> None:
+    """The latest 290 of five minutes each, in whatever order they come; each log has as many."""
+    times = [datetime.fromtimestamp(1_500_000_000 + 300 * n, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") for n in range(300)]
+    for order in (times, times[::-1]):
+        lines = [Line(log, n, T, spent(since, 1, 2)) for log in "ab" for n, since in enumerate(order, 1)]
+        rows = folded(*lines).spending.rows()
+        assert sorted({start for _, _, start, *_ in rows}) == [1_500_000_000 + 300 * n for n in range(10, 300)]
+        assert len(rows) == 2 * 290
+    assert len(folded(*lines[:290]).spending.rows()) == 290
+
+
+def test_the_last_word_on_a_host_is_the_latest_in_time() -> None:
+    """Whatever the order of lines, and of any log; hosts come by name, and one without a budget has no ledger."""
+
+    def word(n: int, host: str, requests: int) -> Line:
+        return Line("a", n, f"2026-01-01T00:00:0{n}Z", Spent(host, "2026-01-01T00:00:00Z", 1, 2, requests, 0))
+
+    lines = [word(3, "z", 30), word(1, "z", 10), word(2, "z", 20), word(4, "b", 0), word(5, "c", 5)]
+    spending = folded(*lines).spending
+    assert [(host, event.budget_requests) for host, event in spending.last.items()] == [("b", 0), ("c", 5), ("z", 30)]
+    assert list(spending.entries()) == ["b", "c", "z"]
+    assert sorted(spending.ledgers()) == ["c", "z"]
+    assert spending.ledgers()["z"].budget == Budget(30)
+    again = Spending.restored(spending.rows(), spending.moments())
+    assert (again.rows(), again.last, again.entries()) == (spending.rows(), spending.last, spending.entries())
 
 
 def test_lines_written_by_hand_say_nothing_wrong() -> None:
