@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from starter import CRAWLER, run
 
 from crawler.cli import demo
 from crawler.cli.loading import load
@@ -74,14 +73,7 @@ def test_each_runs_against_the_stand_in(name: str, origin: Any, tmp_path: Path) 
     argv += ["--network.ca_file", origin.ca_file, "--api-rate", "0", "--image-rate", "0"]
     for host, target in origin.resolve.items():
         argv.append(f"--network.resolve.{host}={target}")
-    done = subprocess.run(
-        [sys.executable, "-m", "crawler", *argv],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run([*CRAWLER, *argv], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     status = json.loads((tmp_path / "out" / "status.json").read_text())
     assert status["listed"] == 24

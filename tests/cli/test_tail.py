@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from loglines import EVERY, FAILED, OPENED, lines, stored
+from starter import CRAWLER, popen
 
 from crawler.cli.main import main
 from crawler.events import Failed, Gone
@@ -63,8 +64,8 @@ def test_the_last_ten_and_filters(run: Path, capsys: pytest.CaptureFixture[str])
 
 
 def tail(*args: str | Path, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "crawler", "tail", *map(str, args)],
+    return popen(
+        [*CRAWLER, "tail", *map(str, args)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=os.environ | (env or {}),

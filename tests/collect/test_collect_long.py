@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 from collect_kit import collected, judge_log, least, log_of, searches, stems, truth, write_collect
 from judge import command
+from starter import CRAWLER, popen
 
 from crawler.origin.listing import Listing
 from crawler.origin.server import origin_thread
@@ -38,8 +38,8 @@ def run_killed(config: Path, origin: Any, pages: int) -> int:
     targets = sorted(dice.randrange(pages) for _ in range(KILLS))
     died = 0
     for target in targets:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "crawler", "collect", str(config), "--progress", "none"],
+        process = popen(
+            [*CRAWLER, "collect", str(config), "--progress", "none"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

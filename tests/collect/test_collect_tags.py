@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 from collect_kit import collected, judge_log, least, log_of, searches, stems, truth, write_collect
 from judge import command
+from starter import CRAWLER, popen
 
 from crawler.origin.limits import Limits
 from crawler.origin.listing import Listing
@@ -73,8 +73,8 @@ def test_killed_on_the_way(tmp_path: Path, site: Any, kills: int) -> None:
     died = 0
     while died < kills:
         target = searches(site) + dice.randrange(1, max(2, total // kills))
-        process = subprocess.Popen(
-            [sys.executable, "-m", "crawler", "collect", str(config), "--progress", "none"],
+        process = popen(
+            [*CRAWLER, "collect", str(config), "--progress", "none"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
@@ -146,9 +146,7 @@ def test_interrupted_once(tmp_path: Path) -> None:
     tags = [f"{stem}100users入り" for stem in stems(SEED, 1000, 6000, 3)]
     with origin_thread(seed=SEED, ca_dir=tmp_path / "ca", latency_s=0.02, listing=Listing(scale=0.5)) as site:
         config = write_collect(tmp_path, site, tags)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "crawler", "collect", str(config)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
+        process = popen([*CRAWLER, "collect", str(config)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         while searches(site) < 12:
             time.sleep(0.005)
         process.send_signal(signal.SIGINT)
@@ -208,8 +206,8 @@ def test_other_limits_while_it_runs(tmp_path: Path) -> None:
         config = write_collect(tmp_path, site, tags)
         text = config.read_text()
         config.write_text(text.replace("[limits.api]\nrate = 0", "[limits.api]\nrate = 2"))
-        process = subprocess.Popen(
-            [sys.executable, "-m", "crawler", "collect", str(config), "--progress", "none"],
+        process = popen(
+            [*CRAWLER, "collect", str(config), "--progress", "none"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )

@@ -5,13 +5,13 @@ import json
 import random
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from judge import api_requests, command, files, judge, lines, no_request_unexplained, status, write_config
+from starter import CRAWLER, popen
 
 from crawler.origin.limits import Limits
 from crawler.origin.server import origin_thread
@@ -207,8 +207,8 @@ def test_a_run_in_use_is_refused(tmp_path: Path, calm: Any) -> None:
     """The folder of a live run takes no second one: exit 2, and nothing is touched."""
     (tmp_path / "ids.txt").write_text("\n".join(map(str, some_ids(300, seed=9))))
     config = write_config(tmp_path, calm, 'path = "ids.txt"')
-    slow = [sys.executable, "-m", "crawler", "run", str(config), "--limits.api.rate", "5"]
-    with subprocess.Popen(slow, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    slow = [*CRAWLER, "run", str(config), "--limits.api.rate", "5"]
+    with popen(slow, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         log = tmp_path / "out" / "log.jsonl"
         while not (log.exists() and b"stored" in log.read_bytes()):
             assert process.poll() is None
@@ -275,9 +275,7 @@ def test_limits_are_read_again(tmp_path: Path, calm: Any) -> None:
     assert slow != fast
     config.write_text(slow)
     log = tmp_path / "out" / "log.jsonl"
-    with subprocess.Popen(
-        [sys.executable, "-m", "crawler", "run", str(config)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with popen([*CRAWLER, "run", str(config)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         while not (log.exists() and b"described" in log.read_bytes()):
             assert process.poll() is None
         config.write_text(slow.replace("rate = 2", 'rate = "much"'))

@@ -4,7 +4,6 @@ import json
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 from judge import command, judge, lines, status, write_config
+from starter import CRAWLER, popen
 
 from crawler.origin.server import origin_thread
 
@@ -39,8 +39,8 @@ def most_asked(origin: Any) -> int:
 @contextmanager
 def running(config: Path) -> Iterator["subprocess.Popen[str]"]:
     """The command, on its way; killed at the end if it still is."""
-    args = [sys.executable, "-m", "crawler", "run", str(config), "--progress", "none"]
-    process = subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    args = [*CRAWLER, "run", str(config), "--progress", "none"]
+    process = popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         yield process
     finally:

@@ -9,7 +9,6 @@ import json
 import random
 import signal
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,6 +17,7 @@ from typing import Any
 
 import pytest
 from judge import command, files, judge_lines, lines, status, write_config
+from starter import CRAWLER, popen
 
 from crawler.origin.server import origin_thread
 from crawler.origin.work import Mix
@@ -273,8 +273,8 @@ def test_a_recheck_killed_again_and_again(tmp_path: Path, worlds: tuple[Any, Any
     kills = 0
     for _ in range(3):
         start = second.seen.total
-        with subprocess.Popen(
-            [sys.executable, "-m", "crawler", "run", str(config), "--recheck", "all", "-q"],
+        with popen(
+            [*CRAWLER, "run", str(config), "--recheck", "all", "-q"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         ) as process:

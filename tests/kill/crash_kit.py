@@ -7,7 +7,6 @@ import os
 import random
 import shutil
 import subprocess
-import sys
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from judge import write_config
+from starter import CRAWLER, popen
 
 
 @dataclass(slots=True)
@@ -47,8 +47,8 @@ def prepare(folder: Path, origin: Any, ids: Iterable[int], more: str = "") -> Pa
 
 def start(config: Path, *before: str, env: dict[str, str] | None = None) -> "subprocess.Popen[str]":
     """The installed command on its way; `before` it: a tool that runs it."""
-    return subprocess.Popen(
-        [*before, sys.executable, "-m", "crawler", "run", str(config), "--progress", "none"],
+    return popen(
+        [*before, *CRAWLER, "run", str(config), "--progress", "none"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -3,13 +3,13 @@
 import json
 import os
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from judge import Ended, command, write_config
+from starter import CRAWLER, popen
 
 from crawler.origin import families
 from crawler.origin.server import origin_thread
@@ -60,10 +60,8 @@ def killed_and_again(one: Found) -> tuple[Ended, dict[str, int]]:
         config = write_config(one.root, origin, 'path = "ids.txt"', "[filter]\nmax_x_restrict = 2")
         log = one.folder / "log.jsonl"
         stored = log.read_bytes().count(b'"event":"stored"')
-        command_line = [sys.executable, "-m", "crawler", "pairs", "find", str(config), *PLAIN]
-        with subprocess.Popen(
-            command_line, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        ) as it:
+        command_line = [*CRAWLER, "pairs", "find", str(config), *PLAIN]
+        with popen(command_line, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as it:
             while it.poll() is None and log.read_bytes().count(b'"event":"stored"') == stored:
                 time.sleep(0.02)
             it.kill()

@@ -1,11 +1,9 @@
 """status, tail, verify, report and export of a run in an object store, by its address, on a real S3 server."""
 
 import json
-import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 import pytest
 from judge import command, status, write_config
 from s3_kit import S3
+from starter import CRAWLER, popen
 
 from crawler.origin.server import origin_thread
 
@@ -73,7 +72,7 @@ def test_a_run_that_is_on(tmp_path: Path, s3: S3, world: Any, monkeypatch: pytes
     config = config_of(tmp_path, world, address)
     fast = config.read_text()
     config.write_text(fast.replace("[limits.images]\nrate = 0", "[limits.images]\nrate = 0.5"))
-    run = subprocess.Popen([sys.executable, "-m", "crawler", "run", str(config), "-q"], env=dict(os.environ))
+    run = popen([*CRAWLER, "run", str(config), "-q"])
     try:
         end = time.monotonic() + 60
         while command("status", address).code == 2:
@@ -82,8 +81,8 @@ def test_a_run_that_is_on(tmp_path: Path, s3: S3, world: Any, monkeypatch: pytes
         assert "not running" not in command("status", address).out
         config.write_text(fast)
         run.send_signal(signal.SIGHUP)  # it was slow enough to be seen while it is on, on any machine
-        follow = subprocess.Popen(
-            [sys.executable, "-m", "crawler", "tail", address, "-f", "-n", "1000000", "--json"],
+        follow = popen(
+            [*CRAWLER, "tail", address, "-f", "-n", "1000000", "--json"],
             stdout=subprocess.PIPE,
             text=True,
         )

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from judge import command, judge, lines, status, write_config
 from s3_kit import S3
+from starter import CRAWLER, popen
 
 from crawler.origin.server import origin_thread
 
@@ -55,13 +56,7 @@ def download(s3: S3, address: str, to: Path) -> Path:
 
 
 def start(config: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "crawler", "run", str(config)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=dict(os.environ),
-    )
+    return popen([*CRAWLER, "run", str(config)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
@@ -264,23 +259,8 @@ def test_a_damaged_work_folder(tmp_path: Path, s3: S3, flaky: Any) -> None:
 
 
 def slow_run(config: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "crawler",
-            "run",
-            str(config),
-            "--limits.images.rate",
-            "5",
-            "--limits.images.burst",
-            "1",
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=dict(os.environ),
-    )
+    slow = ("--limits.images.rate", "5", "--limits.images.burst", "1")
+    return popen([*CRAWLER, "run", str(config), *slow], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def test_interrupted_is_published(tmp_path: Path, s3: S3, flaky: Any) -> None:
