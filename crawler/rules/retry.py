@@ -8,7 +8,6 @@ Three groups of failures:
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -120,8 +119,6 @@ def parse_retry_after(value: str | None, date: str | None = None, now: datetime 
         if until is None or base is None:
             return None
         seconds = (until - base).total_seconds()
-    if math.isnan(seconds):
-        return None
     return min(max(seconds, 0.0), RETRY_AFTER_MAX_S)
 
 

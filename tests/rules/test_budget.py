@@ -138,6 +138,9 @@ def test_full_is_full() -> None:
     assert ledger.fits(DAY, 1, 11) is False
     ledger.add(DAY, 0, 10)
     assert not ledger.fits(DAY, 0, 0)
+    ledger.add(DAY, 1)
+    assert ledger.spent(DAY) == (3, 100)
+    assert Ledger(Budget(0, 100), [Step(DAY, 1, 99)]).ready(DAY) == DAY
     assert Ledger(Budget(0, 100), [Step(DAY, 50, 0)]).fits(DAY, 999, 100)
     assert Ledger(Budget(3, 0), [Step(DAY, 0, 10**9)]).fits(DAY, 3, 10**9)
 
@@ -164,5 +167,9 @@ def test_room_comes_back_step_by_step() -> None:
     assert Ledger(Budget(0, 100), steps).ready(at, 10**9, 30) == DAY + BACK_S
     overdrawn = Ledger(Budget(0, 100), [Step(DAY, 1, 20), Step(DAY + 300, 1, 100)])
     assert overdrawn.ready(at) == DAY + 300 + BACK_S
+    # A wish for more than a whole day's budget waits for the last of what counts, and for nothing else.
+    for last, waited in ((Step(DAY + 300, 1, 1), 300), (Step(DAY + 300, 0, 0), 0)):
+        for budget in (Budget(10), Budget(0, 100)):
+            assert Ledger(budget, [Step(DAY, 5, 50), last]).ready(at, 99, 999) == DAY + waited + BACK_S
     # What was let go is not waited for.
     assert Ledger(Budget(10, 100), steps).ready(DAY + BACK_S, 4) == DAY + 300 + BACK_S

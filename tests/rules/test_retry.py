@@ -87,6 +87,7 @@ def test_statuses_map_to_kinds() -> None:
     """A status alone decides this much."""
     expected = {200: None, 206: None, 404: Kind.NOT_FOUND, 410: Kind.NOT_FOUND, 401: Kind.FORBIDDEN}
     expected |= {403: Kind.FORBIDDEN, 416: Kind.RANGE, 429: Kind.RATE_LIMITED, 503: Kind.UNAVAILABLE}
+    expected |= {199: Kind.STATUS, 299: None, 300: Kind.STATUS, 499: Kind.STATUS}
     expected |= {500: Kind.SERVER_ERROR, 599: Kind.SERVER_ERROR, 400: Kind.STATUS, 304: Kind.STATUS}
     assert {status: kind_of_status(status) for status in expected} == expected
 
@@ -98,6 +99,9 @@ def test_statuses_map_to_kinds() -> None:
         ("120", 120),
         (" 7 ", 7),
         ("1.5", 1.5),
+        (".5", 0.5),
+        ("Fri, 02 Jan 2026 03:04:14 -0000", 9),
+        ("Fri, 02 Jan 2026 12:04:14 +0900", 9),
         ("999999999999", 3600),
         ("1e400", 3600),
         ("", None),
