@@ -6,19 +6,21 @@ Such an answer changes lines and files that stand, which is for the one writer o
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable, Generator
 
 from pyroaring import BitMap64
 
 from crawler.assembly import build_site
+from crawler.cluster.doors import door_of, give_back
 from crawler.cluster.packing import Packer
 from crawler.cluster.permits import Permits
 from crawler.cluster.protocol import RateBudget
 from crawler.engine.books import Books
 from crawler.engine.crew import Crew, Found, Manner, Seats
 from crawler.engine.doors import lanes_of
+from crawler.engine.settings import LimitsSettings
 from crawler.engine.work import Tools
-from crawler.fetch.door import Door
 from crawler.model import bit_of
 from crawler.settings import Settings
 from crawler.sinks.sink import Sink
@@ -44,6 +46,17 @@ class Afterwards:
         self._books = books
         self._gate = gate
         self._stop = stop
+        self._crew: Crew | None = None
+        self._seats = Seats(settings.limits.works)
+        self._manner = Manner(self._describe_url, stop, settings.limits.drain_s, settings.output.reserve_mb * 1_000_000)
+
+    def reload(self, limits: LimitsSettings) -> None:
+        """Obey other [limits] from now on."""
+        self._settings = self._settings.model_copy(update={"limits": limits})
+        self._seats.most, self._manner.drain_s = limits.works, limits.drain_s
+        if self._crew is not None and self._books.door is not None:
+            self._books.door.reload(lanes_of(limits), limits.memory_mb, limits.daily.budget)
+            self._crew.hire()
 
     async def crawl(self, packer: Packer, sink: Sink, left: BitMap64) -> None:
         """Ask for the works (`bit_of` each) that workers `left` to us, and for those asked again. Raises
@@ -51,17 +64,14 @@ class Afterwards:
         if self._gate.closed or not (left or packer.again.chosen):
             return
         settings, limits = self._settings, self._settings.limits
-        permits = Permits("driver", self._budget)
-        lanes = lanes_of(limits)
-        door = Door(settings.network, lanes, settings.retry, limits.memory_mb, self._gate, paces=permits.pace)
-        reserve = settings.output.reserve_mb * 1_000_000
-        manner = Manner(self._describe_url, self._stop, limits.drain_s, reserve)
+        permits = Permits(f"driver.{secrets.token_hex(4)}", self._budget)
+        door = door_of(settings, limits, permits, self._gate)
         site = self._site
         if settings.source.kind == "manifest":
             site = Chosen(site, packer.source.wants)
         async with door, asyncio.TaskGroup() as group:
             self._books.door = door
-            crew = Crew(group, manner, Seats(limits.works), self._books, self._gate)
+            crew = self._crew = Crew(group, self._manner, self._seats, self._books, self._gate)
             tools = Tools(
                 site=site,
                 door=door,
@@ -77,8 +87,10 @@ class Afterwards:
             chores = [group.create_task(chore) for chore in (permits.run(), crew.deadline(), crew.watch_room(sink))]
             crew.begin(_found(packer, left), packer.again, tools)
             await crew.finished()
+            self._crew = None
             for chore in chores:
                 chore.cancel()
+            await give_back(permits)
 
 
 def _found(packer: Packer, left: BitMap64) -> Generator[Found | None]:

@@ -22,7 +22,8 @@ from dataclasses import replace
 from itertools import takewhile
 
 from crawler.cluster.flows import Flows
-from crawler.cluster.protocol import Ask, Grant, Grants, Moment, Refusal, Report, Told
+from crawler.cluster.pool import Pools
+from crawler.cluster.protocol import Ask, Grant, Grants, Moment, Refusal, Report, Told, Word
 from crawler.events import Throttled
 from crawler.fetch.exchange import HostState
 from crawler.fetch.hosts import utc
@@ -43,7 +44,7 @@ BATCH_MAX = 1000
 _POLL_S, _POLL_MAX_S = 0.05, 5.0
 _ASKING_S = 2.0
 """Who asked a host within so long shares it."""
-_HOSTS_MAX = 4096
+_HOSTS_MAX, _WORKERS_MAX = 4096, 10_000
 _HOSTS_SHOWN = 100
 _EVENTS_MAX = 10_000
 
@@ -62,8 +63,10 @@ class _Host:
 
     __slots__ = (
         "_asking",
+        "_had",
         "_line",
         "burst",
+        "bytes",
         "cut",
         "dead_at",
         "echo_until",
@@ -89,7 +92,8 @@ class _Host:
         self.cut = self.echo_until = -math.inf
         self.probe: tuple[str, float] | None = None
         self.reason = ""
-        self.refused = self.requests = 0
+        self.refused = self.requests = self.bytes = 0
+        self._had: dict[str, int] = {}
         self._asking: OrderedDict[str, float] = OrderedDict()
         self._line = -math.inf
         self.flows = Flows()
@@ -103,6 +107,15 @@ class _Host:
         self._asking[worker] = now
         self._asking.move_to_end(worker)
         return self._share(now)
+
+    def had(self, worker: str, size: int) -> None:
+        """A worker had so many bytes of it in all."""
+        before = self._had.get(worker, 0)
+        if size != before:
+            self.bytes += size - before if size > before else size  # less: it forgot the host meanwhile
+            self._had[worker] = size
+            if len(self._had) > _WORKERS_MAX:
+                del self._had[next(iter(self._had))]
 
     def leaves(self, worker: str) -> None:
         """A worker wants no turns."""
@@ -145,6 +158,8 @@ class Budget:
         self._hosts: OrderedDict[str, _Host] = OrderedDict()
         self._most = _HOSTS_MAX
         self._known = Known(known or {}, utc, self._hosts)
+        self._pools = Pools(self._era)
+        self._word_at = -math.inf
         self._events: deque[Throttled] = deque(maxlen=_EVENTS_MAX)
         self._last = secrets.randbits(48)  # what another budget told is acknowledged with other numbers
         self._quiet_until: float | None = -math.inf if fresh else None
@@ -158,20 +173,24 @@ class Budget:
         grants = tuple([self._serve(worker, ask, now, said) for ask in asks])
         return Grants(Moment(self._era, now), grants)
 
-    async def told(self, upto: int) -> Told:
+    async def told(self, upto: int, word: Word | None = None) -> Told:
         """See `RateBudget`."""
+        now = self._now()
+        if word is not None and word.moment.era == self._era and word.moment.at > self._word_at:
+            self._word_at = word.moment.at
+            self._obey(word, now)
         first = self._last - len(self._events) + 1
         if first <= upto <= self._last:
             for _ in range(upto - first + 1):
                 self._events.popleft()
-        now = self._now()
         last = list(self._hosts.values())[-_HOSTS_SHOWN:]
         hosts = tuple([_state(host, now) for host in sorted(last, key=lambda host: host.name)])
-        return Told(self._last, tuple(self._events), hosts)
+        return Told(self._last, tuple(self._events), hosts, self._pools.lent(now), Moment(self._era, now))
 
     def _serve(self, worker: str, ask: Ask, now: float, said: float) -> Grant:
         host = self._host(ask.host, ask.lane, now)
         self._hear(host, worker, ask.report, now, said)
+        portion = None if ask.kept is None else self._pools.serve(host.name, worker, ask.kept, now)
         grant = Grant(0, 0.0, 0.0, 0.0, host.pace.rate, host.pace.budget)
         if ask.wanted <= 0:
             host.leaves(worker)
@@ -181,7 +200,7 @@ class Budget:
             grant = self._free(host, ask.wanted, now)
         else:
             grant = self._batch(host, ask.wanted, host.asks(worker, now), now)
-        return _dressed(grant, host, now)
+        return _dressed(replace(grant, portion=portion) if portion is not None else grant, host, now)
 
     # -- turns ---------------------------------------------------------------------------------------
 
@@ -232,6 +251,7 @@ class Budget:
     def _hear(self, host: _Host, worker: str, report: Report, now: float, said: float) -> None:
         """Take in a report, in the order in which its requests were sent."""
         host.requests += report.requests
+        host.had(worker, report.bytes)
         heard: list[tuple[float, Refusal | None]] = [(said - max(0.0, age), None) for age in report.clean]
         heard += [(said - max(0.0, one.age_s), one) for one in report.refusals]
         heard.sort(key=lambda one: one[0])
@@ -285,6 +305,22 @@ class Budget:
             host.reason = "" if change.reason in ("recovered", "limit_gone") else change.reason
         self._events.append(self._known.tell(host.name, change, host.pace.memory(now), now))
         self._last += 1
+
+    # -- what the driver says ------------------------------------------------------------------------
+
+    def _obey(self, word: Word, now: float) -> None:
+        for allowance in word.allowances:
+            self._pools.allow(allowance)
+        if word.lanes is None or word.lanes == self._lanes:
+            return
+        self._lanes = dict(word.lanes)
+        for host in self._hosts.values():
+            limits = self._lanes[host.lane]
+            host.pace.configure(limits.rate, limits.burst, now, adaptive=limits.adaptive)
+            host.burst = limits.burst
+            host.quiet_until = max(host.quiet_until, host.dead_at)  # what the old rate gave out goes first
+            self._events.append(Throttled(host.name, host.pace.rate, None, "reloaded"))
+            self._last += 1
 
     # -- hosts ---------------------------------------------------------------------------------------
 
@@ -344,7 +380,7 @@ def _state(host: _Host, now: float) -> HostState:
         in_flight=0,
         waiting=0,
         requests=host.requests,
-        bytes=0,
+        bytes=host.bytes,
         refused=host.refused,
         latency_s=None,
         reason=host.reason,

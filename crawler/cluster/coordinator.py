@@ -21,6 +21,7 @@ from crawler.cluster.cases import Asked, Case
 from crawler.cluster.commits import Attempt, Commit, How, Ledger, Parked, Round
 from crawler.cluster.heard import Heard
 from crawler.cluster.protocol import Flight, Halt, Lease, Orders, Shard, Unreachable, View
+from crawler.engine.settings import LimitsSettings
 from crawler.stop import StorageFailed
 
 TTL_S = 30.0
@@ -62,6 +63,7 @@ class LedgerCoordinator:
         self._lock = asyncio.Lock()
         self._heard = Heard(ttl_s)
         self._asked: OrderedDict[str, Asked] = OrderedDict()
+        self._limits: LimitsSettings | None = None
         self._forget_all()
 
     # -- the driver's --------------------------------------------------------------------------------
@@ -132,6 +134,10 @@ class LedgerCoordinator:
     async def drain(self) -> None:
         """See `Coordinator`."""
         self._draining = True
+
+    async def obey(self, limits: LimitsSettings) -> None:
+        """See `Coordinator`."""
+        self._limits = limits
 
     # -- the workers' --------------------------------------------------------------------------------
 
@@ -353,7 +359,8 @@ class LedgerCoordinator:
     def _orders(self, *, lease: Lease | None = None, lost: tuple[tuple[str, int], ...] = ()) -> Orders:
         over = self._finished and all(case.stage in ("committed", "parked") for case in self._cases.values())
         wait_s = max(_WAIT_S, self._heard.alive(self._now()) / _ASKED_PER_S)
-        return Orders(lease, lost, wait_s, drain=self._draining or self._halt is not None, over=over)
+        drain = self._draining or self._halt is not None
+        return Orders(lease, lost, wait_s, drain=drain, over=over, limits=self._limits)
 
     @contextmanager
     def _halting(self) -> Generator[None]:

@@ -16,22 +16,26 @@ from typing import TypeVar
 
 from crawler.assembly import Wishes, build_disk, settings_digest
 from crawler.cluster.afterwards import Afterwards
+from crawler.cluster.cashier import Cashier, Hands
 from crawler.cluster.commits import Ledger, Round
 from crawler.cluster.merging import Merger
 from crawler.cluster.output import Output
 from crawler.cluster.packing import Packer
-from crawler.cluster.protocol import Coordinator, RateBudget, Shard, Told, Unreachable, View
+from crawler.cluster.protocol import Coordinator, RateBudget, Shard, Unreachable, View
 from crawler.cluster.rounds import Rounds
 from crawler.cluster.standing import picture
 from crawler.disk import THREADS
 from crawler.engine.books import Books, Outcome
 from crawler.engine.course import accompanied
 from crawler.engine.crew import check_room
+from crawler.engine.days import daily_of, day_spent
+from crawler.engine.doors import lanes_of
 from crawler.engine.follower import Follower
 from crawler.engine.recheck import Again
 from crawler.engine.run import Attendant, note_opening
 from crawler.engine.settings import LimitsSettings
 from crawler.events import Throttled
+from crawler.fetch.exchange import Day
 from crawler.log.files import LOG
 from crawler.log.writer import Log
 from crawler.model import bit_of
@@ -41,15 +45,13 @@ from crawler.settings import Settings
 from crawler.sinks.sink import Sink
 from crawler.sources.lines import SourceError
 from crawler.sources.source import Census, Source, open_source
-from crawler.stop import Draining, Gate, Stop, StorageFailed
+from crawler.stop import DaySpent, Draining, Gate, Stop, StorageFailed
 from crawler.words import plural
 
 T = TypeVar("T")
 
 LOOK_S, LOOK_MAX_S = 0.25, 1.0
 """So often the driver looks how it stands: often at first, so that short crawls end soon, and more rarely then."""
-TOLD_S = 2.0
-"""So often it asks the budget, for the log and the display."""
 PATIENCE_S = 300.0
 """So long coordinator and budget may give no answer."""
 AHEAD = 4
@@ -85,19 +87,19 @@ class Driver:
         self._disk = self._wishes.disk or build_disk(settings)
         self._output = Output(settings, self._disk)
         self._coordinator = coordinator
-        self._budget = budget
         self._workers = workers
         self._gate = Gate()
         self._books = Books(self._output.home, self._gate)
         self._books.plain = settings.site.name == "urls"
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="disk")
+        self._cashier = Cashier(budget, Hands(self._ask, self._books.note, self._books.stop))
         self._afterwards = Afterwards(settings, session, budget, self._books, self._gate, self._books.stop)
         self._view = _NOTHING
-        self._told = Told(0)
         self._waiting: list[Shard] = []
         self._parked: dict[str, str] = {}
         self._broken = False
-        self._handing_since = self._told_at = 0.0
+        self._handing_since = 0.0
+        self._reloaded = False
 
     # -- what others ask of it ---------------------------------------------------------------------
 
@@ -119,11 +121,15 @@ class Driver:
         self._books.drain(reason, code, text)
 
     def reload(self, limits: LimitsSettings) -> None:
-        """Nothing: the limits of a cluster stand while it runs."""
+        """Obey other [limits] from now on: here, at the budget, and in all workers as soon as they are heard."""
+        self._settings = self._settings.model_copy(update={"limits": limits})
+        self._reloaded = True
+        self._cashier.configure(lanes_of(limits), limits.daily.budget)
+        self._afterwards.reload(limits)
 
     def snapshot(self) -> Snapshot:
         """The crawl at this moment: counts are of the merged log, what workers have under way is told apart."""
-        return picture(self._books.snapshot(), self._view, self._told.hosts, self._books.counters.in_flight)
+        return picture(self._books.snapshot(), self._view, self._cashier.hosts(), self._books.counters.in_flight)
 
     # -- the crawl ---------------------------------------------------------------------------------
 
@@ -147,6 +153,8 @@ class Driver:
     async def _go(self, said: Sequence[str], attendants: Sequence[Attendant]) -> Outcome:
         books, settings, home = self._books, self._settings, self._output.home
         log = books.open(await Log.open(home, settings.log, self._disk))
+        limits = self._settings.limits
+        self._cashier.open(daily_of(log, limits.daily.budget, books.note, self._day_spent), lanes_of(limits))
         try:
             books.phase = "counting"
             source = await asyncio.to_thread(open_source, settings.source, home / ".crawl")
@@ -228,12 +236,13 @@ class Driver:
         sink = self._output.place.sink(self._threads)
         try:
             async with asyncio.TaskGroup() as group:
-                chores = (log.run(), self._output.place.tend())
+                chores = (log.run(), self._output.place.tend(), self._cashier.run())
                 async with accompanied(group, chores, attendants, self.snapshot):
                     books.phase = "crawling"
                     try:
                         await self._hand_out(packer, rounds, sink)
                         await self._afterwards.crawl(packer, sink, rounds.left)
+                        await self._cashier.close()
                     except Silent as silent:
                         books.stop(silent)
                     finally:
@@ -265,11 +274,11 @@ class Driver:
                 await self._ask(self._coordinator.drain)
                 until = min(until, loop.time() + self._settings.limits.drain_s + 2 * _TTL_S)
                 if not (view.leased or view.committed) or loop.time() > until:
-                    return await self._hear()
+                    return
                 await asyncio.sleep(LOOK_S)
             elif not await self._offer(round, packer) and not (view.outstanding or view.committed):
                 await self._ask(self._coordinator.finish)
-                return await self._hear()
+                return
             else:
                 passed = loop.time() - self._handing_since
                 with suppress(Draining):
@@ -280,17 +289,11 @@ class Driver:
         while (view := await self._ask(self._coordinator.view)).round != round.name:
             await self._ask(lambda: self._coordinator.begin(round.name))  # begun again, it would seem that all is done
         self._view = view
-        if asyncio.get_running_loop().time() - self._told_at >= TOLD_S:
-            await self._hear()
+        if self._reloaded:
+            limits = self._settings.limits
+            await self._ask(lambda: self._coordinator.obey(limits))
         self._parked.update(view.parked)
         return view
-
-    async def _hear(self) -> None:
-        """What the budget has to tell."""
-        told = await self._ask(lambda: self._budget.told(self._told.last))
-        for event in told.events:
-            self._books.note(event)
-        self._told, self._told_at = told, asyncio.get_running_loop().time()
 
     async def _offer(self, round: Round, packer: Packer) -> bool:
         """Hand out what there is room for; whether there was anything to hand out."""
@@ -330,6 +333,10 @@ class Driver:
             f"{plural(len(self._parked), 'shard')} of the list were given up, each after several workers failed with "
             f"it; their works stay pending. The last one, {id}: {reason}. Run the same command again to try them anew."
         )
+
+    def _day_spent(self, host: str, day: Day, until: float) -> None:
+        if not self._wishes.waits:
+            self._books.stop(DaySpent(day_spent(host, day, until)))
 
     async def _ask(self, message: Callable[[], Awaitable[T]]) -> T:
         """The answer to a message, which is sent until there is one. Raises Silent."""

@@ -10,8 +10,12 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
+from functools import partial
+from itertools import count
+from weakref import WeakValueDictionary
 
 from crawler.cluster.protocol import Ask, Grant, Moment, RateBudget, Refusal, Report, Unreachable
+from crawler.cluster.purse import Purse
 from crawler.cluster.reckoning import Reckoning, Use
 from crawler.fetch.pacing import NAP_S
 from crawler.fetch.settings import HostLimits
@@ -37,7 +41,7 @@ _BACK_S, _BACK_MAX_S = 0.1, 1.0
 
 
 class Permits:
-    """All of a worker's paces. `run` must run as long as they are used."""
+    """All of a worker's paces and purses. `run` must run as long as they are used, and `leave` comes after it."""
 
     def __init__(self, worker: str, budget: RateBudget) -> None:
         self._worker = worker
@@ -45,6 +49,8 @@ class Permits:
         self._clock = Reckoning()
         self._busy: dict[PermitPace, None] = {}
         self._woken = asyncio.Event()
+        self._purses: WeakValueDictionary[str, Purse] = WeakValueDictionary()
+        self._number = count(1)
         self.horizon_s = HORIZON_S
         """So far ahead permits are fetched now."""
         self._trip_s = self._gap_s = 0.0
@@ -53,7 +59,22 @@ class Permits:
 
     def pace(self, host: str, lane: Lane, limits: HostLimits) -> PermitPace:
         """The pace of a host (a `fetch.pacing.Paces`)."""
-        return PermitPace(self, host, lane, limits)
+        pace = PermitPace(self, host, lane, limits)
+        pace.purse = self._purses[host] = self._purses.get(host) or Purse(self._loop_time, partial(next, self._number))
+        pace.purse.wake = partial(self.wake, pace)
+        return pace
+
+    def account(self, host: str) -> Purse:
+        """The purse of a host that has a pace (see `fetch.daily.Daily.account`)."""
+        return self._purses[host]
+
+    async def leave(self) -> None:
+        """Give back what is left of daily budgets: nothing more is asked. Raises Unreachable."""
+        loop = asyncio.get_running_loop()
+        for purse in tuple(self._purses.values()):
+            purse.leave()
+        while any(pace.due(loop.time()) <= loop.time() for pace in self._busy):
+            await self._speak(loop, loop.time())
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -81,6 +102,9 @@ class Permits:
         """A pace has something to say, or to ask."""
         self._busy[pace] = None
         self._woken.set()
+
+    def _loop_time(self) -> float:
+        return asyncio.get_running_loop().time()
 
     async def _sleep(self, seconds: float) -> None:
         try:
@@ -140,6 +164,8 @@ class PermitPace:
         self._queued = 0
         self._waiter: asyncio.Future[None] | None = None
         self._speed, self._asked_at = 0.0, self._loop.time()
+        self.purse: Purse | None = None
+        """What it may spend of limits.daily, and what came."""
 
     # -- as a pace -----------------------------------------------------------------------------------
 
@@ -228,7 +254,7 @@ class PermitPace:
         return None
 
     def configure(self, rate: float, burst: int, now: float, *, adaptive: bool) -> None:
-        """The limits of a cluster stand while it runs."""
+        """The budget is told by the driver, and the next grant says what it is."""
 
     def memory(self, now: float) -> Memory:
         """What the budget told."""
@@ -243,6 +269,8 @@ class PermitPace:
     async def wait(self, gate: Gate, seconds: float, queued: int) -> None:
         """Until a permit may be used, or came. Raises Draining."""
         self._queued = queued
+        if self.purse is not None:
+            self.purse.lined = queued
         if len(self._slots) < queued:
             self._permits.wake(self)
         waiter = self._waiter = self._loop.create_future()
@@ -252,6 +280,8 @@ class PermitPace:
         finally:
             timer.cancel()
             self._waiter, self._queued = None, 0
+            if self.purse is not None:
+                self.purse.lined = 0
 
     # -- as the worker's voice -----------------------------------------------------------------------
 
@@ -265,7 +295,7 @@ class PermitPace:
             due = min(due, max(self._ask_at, now))
         if self._probing and self._slots:
             due = min(due, self._slots[0].latest + GAP_S)
-        return due
+        return due if self.purse is None else min(due, self.purse.due(now))
 
     def say(self, now: float) -> Ask:
         """What was heard and what is wanted."""
@@ -275,13 +305,14 @@ class PermitPace:
             self._asked_at = now
         clean = tuple([now - sent for sent in self._clean])
         refused = tuple([refusal._replace(age_s=now - sent) for sent, refusal in self._refused])
-        report = Report(self._cleans, clean, refused, self._sent, self._probed)
+        purse = self.purse
+        report = Report(self._cleans, clean, refused, self._sent, self._probed, 0 if purse is None else purse.bytes)
         self._sent = self._cleans = 0
         self._clean, self._refused, self._stride = [], [], 1
         self._since, self._urgent, self._probed = math.inf, False, False
         wanted = self._wanted(now) if self._ask_at <= now + GAP_S else 0
         wanted, self._renew = max(wanted, self._renew), False
-        return Ask(self._host, self._lane, wanted, report)
+        return Ask(self._host, self._lane, wanted, report, None if purse is None else purse.say(now, self._speed))
 
     def unsaid(self, ask: Ask, then: float) -> None:
         """The message may not have arrived: what it said is said again. (What is heard twice is no news.)"""
@@ -300,6 +331,8 @@ class PermitPace:
     def take(self, grant: Grant, moment: Moment, clock: Reckoning, now: float) -> None:
         """What the budget said."""
         self._rate, self._budget, self._limit = grant.rate, grant.budget, grant.limit
+        if self.purse is not None:
+            self.purse.fill(grant.portion, clock.low, now)
         if self._refused:  # heard since we asked, and more recent than what it said
             self._probed |= grant.probing and grant.count > 0
             return

@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from crawler.engine.settings import LimitsSettings
 from crawler.events import Throttled
 from crawler.fetch.exchange import HostState
+from crawler.fetch.settings import HostLimits
 from crawler.model import Lane
 from crawler.sources.source import Item
 
@@ -49,7 +51,7 @@ class Orders:
     """What a worker is told with each answer. `lost`: leases it no longer has: stop them at once, commit nothing.
 
     `wait_s`: ask again after so long when no lease was given. `drain`: finish what is on the wire, release the rest.
-    `over`: nothing will ever come again.
+    `over`: nothing will ever come again. `limits`: of all workers together, where they are no longer what they were.
     """
 
     lease: Lease | None = None
@@ -57,6 +59,7 @@ class Orders:
     wait_s: float = 0.5
     drain: bool = False
     over: bool = False
+    limits: LimitsSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +108,9 @@ class Coordinator(Protocol):
 
     The driver's: begin (a round of the ledger: the one before is forgotten, its leases are lost), offer (takes as many
     as there is room for, gives how many from the front), finish (no more shards will be offered), view, merged (these
-    commits are in the main log: forget them), drain. A coordinator that was started again knows the ledger, and no
-    more: the driver says begin, finish and drain each time it looks, as long as they hold.
+    commits are in the main log: forget them), drain, obey (other limits for all workers). A coordinator that was
+    started again knows the ledger, and no more: the driver says begin, finish, drain and obey each time it looks, as
+    long as they hold.
     The worker's: lease (`ask` counts 1, 2, 3… in its life and stays the same when the message is sent again), renew
     (every quarter of the ttl, for all it holds), commit (its commit object exists), release (it gives a shard back
     unfinished), fail (an attempt broke: counts against the shard), halt.
@@ -119,6 +123,7 @@ class Coordinator(Protocol):
     async def view(self) -> View: ...
     async def merged(self, shards: Sequence[str]) -> None: ...
     async def drain(self) -> None: ...
+    async def obey(self, limits: LimitsSettings) -> None: ...
     async def lease(self, worker: str, ask: int) -> Orders: ...
     async def renew(self, worker: str, held: Sequence[tuple[str, int]], flight: Flight) -> Orders: ...
     async def commit(self, worker: str, shard: str, epoch: int) -> Orders: ...
@@ -143,13 +148,77 @@ class Refusal(NamedTuple):
 class Report:
     """What a worker heard from a host since its last report. `clean`: ages (s since sent) of replies that were none
     of the refusals; at high rates they may be thinned, `cleans` counts them all. `requests`: how many were sent.
-    `probed`: the request of a grant that was `probing` is over, or was not sent."""
+    `probed`: the request of a grant that was `probing` is over, or was not sent. `bytes`: of bodies, in all so far."""
 
     cleans: int = 0
     clean: tuple[float, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     requests: int = 0
     probed: bool = False
+    bytes: int = 0
+
+
+FREE = 1 << 62
+"""More than anybody spends: where limits.daily bounds requests and not bytes, or the other way round."""
+
+
+class Kept(NamedTuple):
+    """A worker's purse of a host that limits.daily bounds, as it is from now on.
+
+    Of the portion that `era` and `step` name ("": it has none) it sent `requests` and took `bytes`; `out` of its
+    requests are not over. It keeps `most_requests` and `most_bytes`, spent ones included, and gives back the rest. It
+    wants `wants` requests more, and `owes` bytes that are on their way and not covered. `number` grows within a
+    worker's life: what comes late is old.
+    """
+
+    number: int
+    era: str = ""
+    step: float = 0.0
+    requests: int = 0
+    bytes: int = 0
+    out: int = 0
+    most_requests: int = 0
+    most_bytes: int = 0
+    wants: int = 0
+    owes: int = 0
+
+
+class Portion(NamedTuple):
+    """What a worker may spend at a host in the five minutes from `step` on (UTC seconds), in all, and not after
+    `until` on the budget's clock. A request is promised `typical` bytes."""
+
+    era: str
+    step: float
+    requests: int
+    bytes: int
+    until: float
+    typical: int
+
+
+class Allowance(NamedTuple):
+    """What all workers may spend at a host in the five minutes from `step` on, in all, until `until` on the budget's
+    clock: it is in the log already. `typical`: the bytes of a reply by what was before; -1: not known."""
+
+    host: str
+    step: float
+    requests: int
+    bytes: int
+    until: float
+    typical: int
+
+
+class Lent(NamedTuple):
+    """Of an allowance, what was spent, or may be by those who have it: never less than the truth. `held`: some of it
+    may come back. `wants`, `owes`: as in Kept, of all workers together; `typical`: as in Allowance, by now."""
+
+    host: str
+    step: float
+    requests: int
+    bytes: int
+    held: bool = False
+    wants: int = 0
+    owes: int = 0
+    typical: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +229,7 @@ class Ask:
     lane: Lane
     wanted: int
     report: Report = Report()
+    kept: Kept | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +252,7 @@ class Grant:
     blocked_s: float = 0.0
     probing: bool = False
     blocks: int = 0
+    portion: Portion | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,11 +278,25 @@ class Grants:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Events with the number of the last one, and the hosts."""
+    """Events with the number of the last one, and the hosts. `lent`: of limits.daily, by host and five minutes; that
+    was so at `moment`."""
 
     last: int
     events: tuple[Throttled, ...] = ()
     hosts: tuple[HostState, ...] = field(default=())
+    lent: tuple[Lent, ...] = ()
+    moment: Moment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What the driver says to the budget, in answer to what it was told at that moment: what is older than the last
+    one, or meant for another era, is not heard. `lanes`: limits that hold from now on, None for those it was made
+    with."""
+
+    moment: Moment
+    lanes: Mapping[Lane, HostLimits] | None = None
+    allowances: tuple[Allowance, ...] = ()
 
 
 class RateBudget(Protocol):
@@ -220,8 +305,8 @@ class RateBudget(Protocol):
     reserve: report what was heard, and have permits, for all hosts of a worker at once; `moment`: what the budget's
     clock says by the worker's reckoning (None: not known), from which the ages of its report count back. told: what the
     limiters said since, for the log, and how the hosts stand; each event is given until it is acknowledged by the next
-    call's `upto`.
+    call's `upto`; `word`: what the driver has to say.
     """
 
     async def reserve(self, worker: str, asks: Sequence[Ask], moment: Moment | None = None) -> Grants: ...
-    async def told(self, upto: int) -> Told: ...
+    async def told(self, upto: int, word: Word | None = None) -> Told: ...

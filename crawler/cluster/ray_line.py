@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from crawler.cluster import ray_door
-from crawler.cluster.protocol import Ask, Flight, Grants, Halt, Moment, Orders, Shard, Told, Unreachable, View
+from crawler.cluster.protocol import Ask, Flight, Grants, Halt, Moment, Orders, Shard, Told, Unreachable, View, Word
+from crawler.engine.settings import LimitsSettings
 from crawler.stop import Stop, StorageFailed
 
 DESK, TILL = "coordinator", "budget"
@@ -87,6 +88,9 @@ class FarCoordinator:
     async def drain(self) -> None:
         await self._ask("drain")
 
+    async def obey(self, limits: LimitsSettings) -> None:
+        await self._ask("obey", limits)
+
     async def lease(self, worker: str, ask: int) -> Orders:
         return await self._ask("lease", worker, ask)
 
@@ -115,5 +119,5 @@ class FarBudget:
     async def reserve(self, worker: str, asks: Sequence[Ask], moment: Moment | None = None) -> Grants:
         return await self._ask("reserve", worker, tuple(asks), moment)
 
-    async def told(self, upto: int) -> Told:
-        return await self._ask("told", upto)
+    async def told(self, upto: int, word: Word | None = None) -> Told:
+        return await self._ask("told", upto, word)

@@ -15,12 +15,14 @@ from typing import cast
 from crawler.assembly import build_disk, build_site
 from crawler.cluster.attempt import Attempt, Kit
 from crawler.cluster.commits import Round
+from crawler.cluster.doors import door_of, give_back
 from crawler.cluster.output import Output
 from crawler.cluster.permits import Permits
 from crawler.cluster.protocol import Coordinator, Flight, Halt, Lease, Orders, RateBudget, Unreachable
 from crawler.disk import THREADS, Disk
 from crawler.engine.crew import Manner, Seats
 from crawler.engine.doors import lanes_of
+from crawler.engine.settings import LimitsSettings
 from crawler.fetch.door import Door
 from crawler.settings import Settings
 from crawler.stop import Gate, Stop, StorageFailed
@@ -73,6 +75,10 @@ class Worker:
         self._budget = budget
         self._disk = disk or build_disk(settings)
         self._gate = Gate()
+        self.share: Callable[[LimitsSettings], LimitsSettings] = lambda limits: limits
+        """Its part of the limits of all."""
+        self._limits = settings.limits
+        self._manner: Manner | None = None
         self._seats = Seats(settings.limits.works)
         self._seats.vacant = self._fill
         self._live: dict[tuple[str, int], _Live] = {}
@@ -94,19 +100,20 @@ class Worker:
         ConfigError.
         """
         settings = self._settings
+        limits = self._limits = self.share(settings.limits)
+        self._seats.most = limits.works
         site, describe_url = build_site(settings, self._session)
-        limits = settings.limits
         threads = ThreadPoolExecutor(THREADS, thread_name_prefix="disk")
         self._heard_at = asyncio.get_running_loop().time()
         permits = Permits(self._name, self._budget)
-        lanes = lanes_of(limits)
-        door = Door(settings.network, lanes, settings.retry, limits.memory_mb, self._gate, paces=permits.pace)
+        door = door_of(settings, limits, permits, self._gate)
+        self._manner = Manner(describe_url, self._stop, limits.drain_s, settings.output.reserve_mb * 1_000_000)
         kit = Kit(
             name=self._name,
             output=Output(settings, self._disk),
             site=site,
             door=door,
-            manner=Manner(describe_url, self._stop, limits.drain_s, settings.output.reserve_mb * 1_000_000),
+            manner=self._manner,
             seats=self._seats,
             gate=self._gate,
             quality=settings.site.quality if settings.site.name == "pixiv" else "original",
@@ -122,6 +129,7 @@ class Worker:
                 await self._work(group, kit)
                 for chore in chores:
                     chore.cancel()
+                await give_back(permits)
         except* Unreachable:
             deserted = True
         finally:
@@ -237,10 +245,22 @@ class Worker:
             if (live := self._live.get(key)) is not None and live.task is not asyncio.current_task():
                 live.lose()
         self._over = orders.over
+        if orders.limits is not None:
+            self._obey(self.share(orders.limits))
         if orders.drain:
             self._gate.close()
         if orders.over or orders.drain:
             self._news.set()
+
+    def _obey(self, limits: LimitsSettings) -> None:
+        """Other limits: how many works, connections and bytes at once. How fast a host is asked the budget knows."""
+        if limits == self._limits:
+            return
+        self._limits, self._seats.most = limits, limits.works
+        if self._manner is not None and self._door is not None:
+            self._manner.drain_s = limits.drain_s
+            self._door.reload(lanes_of(limits), limits.memory_mb, limits.daily.budget)
+        self._low()
 
     # -- attempts ----------------------------------------------------------------------------------
 

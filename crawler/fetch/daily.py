@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Protocol
 
 from crawler.events import Spent
 from crawler.fetch.exchange import Day
@@ -38,6 +39,7 @@ class Daily:
 
     `note` takes a line, `commit` makes durable what was noted. `own`: what this very log says was spent so far,
     `others`: what other logs say. `spent` is told when a budget is: the host, its day, and until when (UTC seconds).
+    `account` makes a host's account, where it is not this process alone that keeps it.
     """
 
     budget: Budget = field(default_factory=Budget)
@@ -46,6 +48,7 @@ class Daily:
     own: Steps = field(default_factory=dict[str, tuple[Step, ...]])
     others: Steps = field(default_factory=dict[str, tuple[Step, ...]])
     spent: Callable[[str, Day, float], None] = lambda host, day, until: None
+    account: Callable[[str], Accounting] | None = None
 
 
 @dataclass(slots=True)
@@ -56,6 +59,25 @@ class Turn:
     memory: int = 0
     promised: int = 0
     came: int = 0
+
+
+class Accounting(Protocol):
+    """As `Account`, which see."""
+
+    bounded: bool
+
+    @property
+    def idle(self) -> bool: ...
+    def open(self) -> bool: ...
+    async def wait(self, gate: Gate) -> None: ...
+    def take(self, memory: int) -> Turn: ...
+    async def announced(self, turn: Turn, size: int | None) -> None: ...
+    def came(self, turn: Turn, received: int) -> None: ...
+    async def keep_up(self) -> None: ...
+    def end(self, turn: Turn) -> None: ...
+    def day(self) -> Day | None: ...
+    def settle(self) -> None: ...
+    def configure(self, budget: Budget) -> None: ...
 
 
 class Account:
@@ -248,9 +270,7 @@ class Account:
         self._lowered += 1
 
     def _line(self, step: Step, until: float | None = None) -> Spent:
-        budget = self._ledger.budget
-        spent = (step.requests, step.bytes, budget.requests, budget.bytes)
-        return Spent(self._host, _iso(step.start), *spent, until=None if until is None else _iso(until))
+        return spent_line(self._host, self._ledger.budget, step, until)
 
     def _covered(self, now: float, requests: int, size: int) -> bool:
         """Whether the log says already that so much more may have been spent in this step."""
@@ -298,6 +318,12 @@ class Account:
         step[0] += requests
         step[1] += size
         self._ledger.add(now, requests, size)
+
+
+def spent_line(host: str, budget: Budget, step: Step, until: float | None = None) -> Spent:
+    """What the log is told of a host's five minutes; `until`: when it may be asked again, if its budget is spent."""
+    spent = (step.requests, step.bytes, budget.requests, budget.bytes)
+    return Spent(host, _iso(step.start), *spent, until=None if until is None else _iso(until))
 
 
 def _iso(t: float) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from crawler.events import Throttled
-from crawler.fetch.daily import Account, Daily, Turn
+from crawler.fetch.daily import Account, Accounting, Daily, Turn
 from crawler.fetch.exchange import HostState
 from crawler.fetch.known import Known
 from crawler.fetch.memory import Room
@@ -47,7 +47,7 @@ class Host:
     Only the head of the line waits for it, so a block or a new rate holds for everybody behind at once.
     """
 
-    def __init__(self, name: str, lane: Lane, limits: HostLimits, pace: Pacing, daily: Account, gate: Gate) -> None:
+    def __init__(self, name: str, lane: Lane, limits: HostLimits, pace: Pacing, daily: Accounting, gate: Gate) -> None:
         self.name = name
         self.daily = daily
         self.lane: Lane = lane
@@ -223,7 +223,7 @@ class Hosts:
         """`known`: what the limiters told last in earlier runs, by host; `daily`: what was spent of budgets; `paces`:
         who paces hosts, where it is not this process alone."""
         self._daily = daily or Daily()
-        self._accounts: dict[str, Account] = {}
+        self._accounts: dict[str, Accounting] = {}
         self._lanes = dict(lanes)
         self._retry = retry
         self._gate = gate
@@ -243,7 +243,7 @@ class Hosts:
             pace = self._paces(name, lane, limits)
             account = self._accounts.get(name)
             if account is None:
-                account = self._accounts[name] = Account(name, self._daily, self._now)
+                account = self._accounts[name] = self._account(name)
             host = self._hosts[name] = Host(name, lane, limits, pace, account, self._gate)
         else:
             self._hosts.move_to_end(name)
@@ -312,6 +312,13 @@ class Hosts:
         self._most = max(_HOSTS_MAX, 2 * len(self._hosts))  # or every new host would look through all that are busy
         for name in [name for name, account in self._accounts.items() if name not in self._hosts and account.idle]:
             self._accounts.pop(name).settle()
+
+    def _account(self, name: str) -> Accounting:
+        if self._daily.account is None:
+            return Account(name, self._daily, self._now)
+        account = self._daily.account(name)
+        account.configure(self._daily.budget)
+        return account
 
     def _own_pace(self, name: str, lane: Lane, limits: HostLimits) -> Pacing:
         return OwnPace(

@@ -7,13 +7,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from crawler.cluster.budget import Budget
+from crawler.cluster.doors import give_back
 from crawler.cluster.permits import Permits
-from crawler.cluster.protocol import Ask, Grants, Moment, Told, Unreachable
+from crawler.cluster.protocol import Ask, Grants, Moment, Told, Unreachable, Word
 from crawler.events import Throttled
-from crawler.fetch.hosts import Hosts
+from crawler.fetch.daily import Daily, Turn
+from crawler.fetch.hosts import Host, Hosts
 from crawler.fetch.memory import Room
 from crawler.fetch.settings import HostLimits
 from crawler.model import Failure, Kind
+from crawler.rules.budget import Budget as DayBudget
 from crawler.rules.settings import RetrySettings
 from crawler.stop import Gate
 
@@ -46,9 +49,17 @@ class Wire:
         await asyncio.sleep(self.delay())
         return found
 
-    async def told(self, upto: int) -> Told:
-        assert self.budget is not None
-        return await self.budget.told(upto)
+    async def told(self, upto: int, word: Word | None = None) -> Told:
+        """As the driver hears it: over the same wire."""
+        await asyncio.sleep(self.delay())
+        budget = self.budget
+        if budget is None or self.chance.random() < self.lost:
+            raise Unreachable("lost on the way there")
+        found = await budget.told(upto, word)
+        if self.chance.random() < self.lost:
+            raise Unreachable("lost on the way back")
+        await asyncio.sleep(self.delay())
+        return found
 
 
 @dataclass
@@ -60,6 +71,8 @@ class Site:
     at: list[float] = field(default_factory=list)
     by: list[str] = field(default_factory=list)
     refused: list[float] = field(default_factory=list)
+    size: Callable[[], int] = lambda: 0
+    came: list[tuple[float, int]] = field(default_factory=list)
 
     def worst(self, window_s: float = 1.0) -> int:
         """The most requests in any window of so many seconds."""
@@ -88,12 +101,13 @@ class Site:
 class Member:
     """A worker: tasks that ask one host, one after the other."""
 
-    def __init__(self, name: str, wire: Wire, limits: HostLimits, site: Site) -> None:
+    def __init__(self, name: str, wire: Wire, limits: HostLimits, site: Site, day: DayBudget | None = None) -> None:
         self.name = name
         self.gate = Gate()
         self.permits = Permits(name, wire)
         lanes = {"api": limits, "images": limits}
-        self.hosts = Hosts(lanes, RETRY, self.gate, paces=self.permits.pace)  # type: ignore[arg-type]
+        kept = Daily(day or DayBudget(), account=self.permits.account)
+        self.hosts = Hosts(lanes, RETRY, self.gate, daily=kept, paces=self.permits.pace)  # type: ignore[arg-type]
         self.site = site
         self.room = Room(0, self.gate)
 
@@ -111,6 +125,7 @@ class Member:
             if said is True:
                 host.heard()
                 self.hosts.clean(host, sent)
+                await self._take_in(host, turn)
                 return True
             self.site.refused.append(sent)
             failure = Failure(Kind.RATE_LIMITED, status=429, retry_after_s=float(said) or None)
@@ -118,6 +133,18 @@ class Member:
             return False
         finally:
             host.leave(self.room, turn)
+
+    async def _take_in(self, host: Host, turn: Turn) -> None:
+        """The body, in pieces, as the door reads it."""
+        size = self.site.size()
+        if not size:
+            return
+        await host.daily.announced(turn, size)
+        for part in range(1, 5):
+            self.site.came.append((asyncio.get_running_loop().time(), size * part // 4 - turn.came))
+            host.daily.came(turn, size * part // 4)
+            await host.daily.keep_up()
+            await asyncio.sleep(0.02)
 
     async def work(self, tasks: int, until: float, rest_s: Callable[[], float] = lambda: 0.0) -> None:
         """`tasks` of them, each asking again and again until that time."""
@@ -138,6 +165,10 @@ class Member:
         finally:
             speaking.cancel()
             await asyncio.wait([speaking])
+
+    async def go_home(self) -> None:
+        """Say what is left."""
+        await give_back(self.permits)
 
 
 def budget(limits: HostLimits, offset: float = 0.0, *, fresh: bool = False, known: Sequence[Throttled] = ()) -> Budget:
