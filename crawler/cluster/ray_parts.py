@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 
 from crawler.cluster.budget import Budget
@@ -33,4 +34,4 @@ async def coordinator(settings: Settings, *, again: bool) -> LedgerCoordinator:
 
 def budget(settings: Settings, known: Mapping[str, Throttled], *, again: bool) -> Budget:
     """The one budget of each host. `again`: there was one before in this cluster, whose turns may still be about."""
-    return Budget(lanes_of(settings.limits), settings.retry, known, fresh=not again)
+    return Budget(lanes_of(settings.limits), settings.retry, known, now=time.monotonic, fresh=not again)
