@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import SupportsIndex
+
+_TELLING = 12
+"""So many characters of a secret tell of it: fewer stand in many a word, and a session begins with a user's number."""
 
 
 class Hidden(str):
@@ -16,3 +20,17 @@ class Hidden(str):
 
     def __getitem__(self, at: SupportsIndex | slice) -> Hidden:
         return Hidden(super().__getitem__(at))
+
+
+def without(text: str, secrets: Iterable[str]) -> str:
+    """What a stranger said, to be shown or written down: if it repeats a secret, or how one begins, there is ***."""
+    for secret in secrets:
+        begin = secret[:_TELLING]
+        at = text.find(begin) if len(begin) == _TELLING else -1
+        while at >= 0:
+            same = _TELLING
+            while same < len(secret) and text[at + same : at + same + 1] == secret[same : same + 1]:
+                same += 1
+            text = f"{text[:at]}***{text[at + same :]}"
+            at = text.find(begin, at)
+    return text

@@ -6,7 +6,8 @@ import asyncio
 import base64
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -17,7 +18,7 @@ from crawler.fetch.errors import AddressRefused, LostReply
 from crawler.fetch.settings import NetworkSettings
 from crawler.fetch.trust import trusting
 from crawler.fetch.where import host_of
-from crawler.hidden import Hidden
+from crawler.hidden import Hidden, without
 from crawler.model import Failure, Kind
 
 _DNS_TTL_S = 60
@@ -49,16 +50,20 @@ def tls_context(ca_file: str) -> ssl.SSLContext:
     return context
 
 
-def _proxy(address: str) -> tuple[URL | None, dict[str, str]]:
-    """Where a proxy is, and what it is told of us: aiohttp shows an address with its password in errors and reprs."""
+def _proxy(address: str) -> tuple[URL | None, Mapping[str, str], Sequence[str]]:
+    """Where a proxy is, the header that it wants, and what of that is secret.
+
+    aiohttp would show an address with its password in errors and reprs.
+    """
     if not address:
-        return None, {}
+        return None, {}, ()
     proxy = URL(address)
     if proxy.user is None and proxy.password is None:
-        return proxy, {}
+        return proxy, {}, ()
     # RFC 7617, 2: the two in UTF-8, and Base64.
     known = Hidden(base64.b64encode(f"{proxy.user or ''}:{proxy.password or ''}".encode()).decode())
-    return proxy.with_user(None), {"Proxy-Authorization": Hidden(f"Basic {known}")}
+    header = {"Proxy-Authorization": Hidden(f"Basic {known}")}
+    return proxy.with_user(None), header, (known, Hidden(proxy.password or ""))
 
 
 class Response:
@@ -102,7 +107,7 @@ class Byway:
 
     def __init__(self, guard: Callable[[str, int], str | None], network: NetworkSettings, window_s: float) -> None:
         self._guard = guard
-        self._proxy, self._to_proxy = _proxy(network.proxy)
+        self._proxy, self._to_proxy, self._secrets = _proxy(network.proxy)
         # No silence is longer than idle_s, but a head may drip for ever: it gets this long in all.
         self._idle_s = network.idle_s
         self._head_s = network.connect_s + network.idle_s + window_s
@@ -141,12 +146,16 @@ class Byway:
             async with deadline:
                 response = await self._session.get(where, headers=names, allow_redirects=False, **extra)
         except _Lost as lost:
-            return failure_of(lost.error)
+            return self._failed(lost.error)
         except FOREIGN as error:
             if deadline.expired():
                 return Failure(Kind.SLOW, f"no complete head within {self._head_s:.0f} s")
-            return failure_of(error)
+            return self._failed(error)
         return Response(response, self._idle_s)
+
+    def _failed(self, error: BaseException) -> Failure:
+        failure = failure_of(error)
+        return replace(failure, detail=without(failure.detail, self._secrets)) if self._secrets else failure
 
     async def close(self) -> None:
         """Close all connections."""

@@ -23,6 +23,7 @@ from crawler.fetch.reply import Reply
 from crawler.fetch.robots import Robots
 from crawler.fetch.settings import HostLimits, NetworkSettings
 from crawler.fetch.where import Where
+from crawler.hidden import without
 from crawler.model import Failure, Kind, Lane
 from crawler.rules.budget import Budget
 from crawler.rules.retry import (
@@ -121,6 +122,8 @@ class Door:
             failure = await self._attempt(exchange, request, again=refusals > 0)
             if failure is None:
                 return Had(attempts + 1) if attempts else _HAD
+            if request.secret:  # many a gateway's error repeats the header that it did not like
+                failure = replace(failure, detail=without(failure.detail, _told(request.secret)))
             if failure.kind in REFUSALS:
                 refusals += 1
                 if refusals >= REFUSALS_MAX:
@@ -287,6 +290,11 @@ class Door:
         if isinstance(peeked, Failure):
             return None, b""
         return (found if any(mark in peeked for mark in _CHALLENGE_MARKS) else None), peeked
+
+
+def _told(secret: Mapping[str, str]) -> list[str]:
+    """The secrets in secret headers: a cookie's value, or all of a header that is none."""
+    return [value.partition("=")[2] or value for value in secret.values()]
 
 
 def _blocked(host: Host) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ import obstore
 from obstore import exceptions as foreign
 from obstore.store import MemoryStore, from_url
 
+from crawler.hidden import without
 from crawler.stop import StorageFailed
 from crawler.store.address import problem, tidy
 
@@ -44,6 +46,7 @@ KNOWN = (
     foreign.UnknownConfigurationKeyError,
 )
 """Every class of obstore's errors but the one that it says it no longer raises; a test holds it against the library."""
+_KEYS = re.compile(r"(AWS|GOOGLE|AZURE)_.*(KEY|SECRET|TOKEN|PASSWORD|SAS).*")
 _ALLOWS_HTTP = ("AWS_ALLOW_HTTP", "ALLOW_HTTP", "GOOGLE_ALLOW_HTTP", "AZURE_ALLOW_HTTP")
 
 
@@ -93,7 +96,7 @@ class Objects:
         try:
             return cls(tidy(address), from_url(tidy(address), client_options=options, retry_config=retry), retry_s)
         except (*KNOWN, ValueError) as error:
-            raise StorageFailed(f"{address}: {reason(error)}. Credentials and endpoint come from AWS_*.") from error
+            raise StorageFailed(f"{address}: {reason(error)}. Credentials and endpoint come from AWS_*.") from None
 
     @classmethod
     def in_memory(cls) -> Objects:
@@ -223,13 +226,13 @@ class Objects:
         try:
             return await ask()
         except (*KNOWN, FileNotFoundError) as error:
-            raise self._failed(key, error) from error
+            raise self._failed(key, error) from None
 
     def _ask_now(self, key: str, ask: Callable[[], T]) -> T:
         try:
             return ask()
         except KNOWN as error:
-            raise self._failed(key, error) from error
+            raise self._failed(key, error) from None
 
     def _failed(self, key: str, error: Exception) -> StorageFailed:
         self.failed = True
@@ -245,7 +248,9 @@ class Objects:
 def reason(error: Exception) -> str:
     """What the store said, for people: one line, without what obstore adds for its own makers."""
     text = str(error).partition("\n\nDebug source:")[0]
-    return " ".join(text.split())[:400]
+    # S3's own errors name the key they do not know; what is between may repeat every header.
+    keys = [value for name, value in os.environ.items() if _KEYS.fullmatch(name)]
+    return " ".join(without(text, keys).split())[:400]
 
 
 def _listing(store: Any, prefix: str, after: str) -> Any:

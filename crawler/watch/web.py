@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from crawler.hidden import Hidden
 from crawler.within import no_link
 
 HEADERS = {
@@ -37,6 +38,9 @@ class Door(NamedTuple):
     listener: socket.socket
     url: str
     token: str
+
+    def __repr__(self) -> str:
+        return f"Door({self.listener!r}, {self.url.partition('?')[0]!r}, {Hidden(self.token)!r})"
 
 
 def listen(host: str, port: int, directory: Path, *, writes: bool = False) -> Door:
@@ -62,14 +66,14 @@ def listen(host: str, port: int, directory: Path, *, writes: bool = False) -> Do
     return Door(listener, f"http://{name}:{bound}/?token={token}", token)
 
 
-def kept_token(path: Path) -> str:
+def kept_token(path: Path) -> Hidden:
     """The token in `path`, made where there is none. Raises OSError."""
     no_link(path.parent)
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)) as kept:
             if os.fstat(kept.fileno()).st_mode & 0o077:  # others may have read it
                 raise PermissionError
-            token = kept.read(1000).strip()
+            token = Hidden(kept.read(1000).strip())
         if len(token) >= 20 and token.isascii() and token.isprintable():
             return token
     except FileNotFoundError:
@@ -77,7 +81,7 @@ def kept_token(path: Path) -> str:
     except (OSError, ValueError):
         pass  # a link, or nothing that we wrote
     path.unlink(missing_ok=True)
-    token = secrets.token_urlsafe(18)
+    token = Hidden(secrets.token_urlsafe(18))
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(token + "\n")
     return token
@@ -87,6 +91,7 @@ def guard(token: str, *, cookie: str = "crawler_token", inside: bool = False) ->
     """A middleware: with a token, who does not show it is refused; without, or `inside`, who does not name a loopback
     host. Cookies know no ports: two pages of one machine need two names of a `cookie`.
     """
+    token = Hidden(token)
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -96,9 +101,9 @@ def guard(token: str, *, cookie: str = "crawler_token", inside: bool = False) ->
             return web.Response(status=403, text="ask for 127.0.0.1 or localhost\n")
         if not token:
             return await handler(request)
-        shown = request.query.get("token", "")
-        bearer = request.headers.get("Authorization", "").partition("Bearer ")[2]
-        if not any(same(token, given) for given in (shown, bearer, request.cookies.get(cookie, ""))):
+        shown = Hidden(request.query.get("token", ""))
+        bearer = Hidden(request.headers.get("Authorization", "").partition("Bearer ")[2])
+        if not any(same(token, given) for given in (shown, bearer, Hidden(request.cookies.get(cookie, "")))):
             return web.Response(status=401, text="the address of this page has a token in it: /?token=...\n")
         response = await handler(request)
         if shown and not response.prepared:

@@ -165,6 +165,31 @@ async def test_nothing_of_ours_goes_to_another_host() -> None:
         assert [canary in str(seen.headers) for seen in far.seen] == [False]
 
 
+ECHOES = {
+    "location": lambda said: reply(302, b"", location=f"ftp://{said}/"),
+    "encoding": lambda said: reply(200, b"x", content_encoding=said),
+    "status": lambda said: f"HTTP/1.1 {said}\r\nContent-Length: 0\r\n\r\n".encode(),
+    "name": lambda said: f"HTTP/1.1 200 OK\r\n{said} x\r\nContent-Length: 0\r\n\r\n".encode(),
+    "length": lambda said: f"HTTP/1.1 200 OK\r\nContent-Length: {said}\r\n\r\n".encode(),
+    "cut": lambda said: reply(302, b"", location="ftp://" + "a" * 70 + said),
+}
+
+
+@real
+@pytest.mark.parametrize("how", ECHOES)
+async def test_what_repeats_the_session_is_not_repeated(how: str) -> None:
+    """A gateway that quotes the header it does not like, wherever it may: failures go into the log, and on screens."""
+    session = "12345678_canary7f3a7f3a7f3a7f3a7f3a7f3a"
+    async with (
+        Server(lambda seen: ECHOES[how](seen.headers["cookie"])) as server,
+        door({"resolve": named(a=server)}, retry=ONCE) as there,
+    ):
+        got = await there.get(Want("http://a.test/", secret={"Cookie": f"PHPSESSID={session}"}))
+    assert session in str(server.seen[0].headers)
+    assert isinstance(got, Failure)
+    assert "canary" not in repr(got)
+
+
 @real
 async def test_a_scheme_of_its_own_is_another_place(tmp_path: Path) -> None:
     """Up from http to https of the same host: no cookie, no key, no Referer goes along."""

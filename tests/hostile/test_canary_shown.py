@@ -1,5 +1,6 @@
 """Planted secrets, and those who show more than others: tracebacks with local variables, and a real terminal."""
 
+import asyncio
 import base64
 import faulthandler
 import http.server
@@ -18,7 +19,10 @@ from typing import Any
 
 import aiohttp
 import pytest
-from canary_kit import CANARY, ENV, PARTS, PASSWORD, clean
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.typedefs import Handler
+from canary_kit import CANARY, ENV, KEY, PARTS, PASSWORD, clean
 from judge import write_config
 from planted import cli, look
 from rich.console import Console
@@ -30,6 +34,9 @@ from crawler.fetch.lane_transfer import Transfer
 from crawler.hidden import Hidden
 from crawler.origin.server import origin_thread
 from crawler.origin.work import Mix
+from crawler.stop import StorageFailed
+from crawler.store.objects import Objects
+from crawler.watch.web import guard, listen
 
 PACKAGE = str(Path(sys.modules["crawler"].__path__[0]))
 KNOWN = base64.b64encode(f"somebody:{PASSWORD}".encode()).decode()
@@ -39,9 +46,11 @@ class Bug(Exception):
     """Not one of ours."""
 
 
-def printed(error: BaseException) -> str:
-    """A traceback with the locals of every frame, as Python, rich and pytest print it."""
+def printed(error: BaseException, *, all_ways: bool) -> str:
+    """A traceback with the locals of every frame, as Python prints it; and as rich and pytest do, slowly."""
     ways = ["".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())]
+    if not all_ways:
+        return ways[0]
     screen = Console(file=io.StringIO(), width=200)
     how: Any = {"show_locals": True, "locals_max_string": 30, "extra_lines": 0}
     screen.print(Traceback.from_exception(type(error), error, error.__traceback__, **how))
@@ -66,7 +75,9 @@ def test_locals_of_a_traceback_are_no_secret(transport: str, tmp_path: Path, mon
             faulthandler.dump_traceback(file)
         raise Bug("on the wire")
 
-    monkeypatch.setattr(traceback, "print_exception", lambda error: told.append(printed(error)))
+    monkeypatch.setattr(
+        traceback, "print_exception", lambda error: told.append(printed(error, all_ways=transport == "auto"))
+    )
     with origin_thread(seed=7, profile="none", ca_dir=tmp_path / "ca", session=CANARY) as origin:
         config = write_config(tmp_path, origin, 'path = "ids.txt"')
         asked = ["run", config, "-v", "--progress", "none", "--network.transport", transport]
@@ -119,6 +130,38 @@ def test_no_frame_of_ours_shows_it(transport: str, tmp_path: Path, monkeypatch: 
     assert not seen
 
 
+def test_a_bug_of_a_page_does_not_show_its_token(tmp_path: Path) -> None:
+    """Behind its door, in the query, as a bearer and as a cookie: locals of every frame; and the door itself."""
+    door = listen("127.0.0.1", 0, tmp_path, writes=True)
+    door.listener.close()
+    token = str(door.token)
+    told = [repr(door)]
+
+    async def bug(request: web.Request) -> web.Response:
+        raise Bug(request)
+
+    @web.middleware
+    async def outside(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except Bug as error:
+            told.append(printed(error, all_ways=len(told) == 1))
+            return web.Response(status=500)
+
+    async def ask() -> None:
+        app = web.Application(middlewares=[outside, guard(token)])
+        app.router.add_get("/", bug)
+        ways = ({"params": {"token": token}}, {"headers": {"Authorization": f"Bearer {token}"}})
+        async with TestClient(TestServer(app)) as client:
+            for how in (*ways, {"cookies": {"crawler_token": token}}):
+                assert (await client.get("/", **how)).status == 500
+
+    asyncio.run(ask())
+    assert len(told) == 4
+    assert "shown" in told[1]
+    assert token not in "".join(told)
+
+
 def test_what_is_hidden_is_text_like_any_other() -> None:
     """Equal, sent and pickled as it is; its repr, that of what holds it and that of its pieces tell nothing."""
     hidden = Hidden(CANARY)
@@ -131,45 +174,6 @@ def test_what_is_hidden_is_text_like_any_other() -> None:
         f"{hidden!r:.99}",
         repr(pickle.loads(pickle.dumps(hidden))),
     )
-
-
-# -- a proxy that wants a password ---------------------------------------------------------------------
-
-
-class Proxy(http.server.BaseHTTPRequestHandler):
-    """Says no, and what it heard."""
-
-    heard: list[tuple[str, str, dict[str, str]]]
-
-    def do_GET(self) -> None:
-        self.heard.append((self.command, self.path, dict(self.headers.items())))
-        body = f"<Error><Code>InvalidAccessKeyId</Code><Message>{self.headers.items()}</Message></Error>".encode()
-        self.send_response(
-            407 if self.path.startswith("http:") or self.command == "CONNECT" else 403, str(self.headers.items())[:500]
-        )
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    do_CONNECT = do_PUT = do_HEAD = do_POST = do_GET
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Quiet."""
-
-
-@contextmanager
-def echo() -> Iterator[tuple[int, list[tuple[str, str, dict[str, str]]]]]:
-    """A server that refuses all, and repeats what it was told: as a proxy, or as an object store."""
-    heard: list[tuple[str, str, dict[str, str]]] = []
-    handler = type("Heard", (Proxy,), {"heard": heard})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield server.server_address[1], heard
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 # -- a terminal ------------------------------------------------------------------------------------------
@@ -226,3 +230,102 @@ def test_a_terminal_is_shown_no_secret(tmp_path: Path, monkeypatch: pytest.Monke
         clean(told)
     for name, body in (*look(out).items(), *look(tmp_path / "refused").items()):
         clean(name, body)
+
+
+# -- who repeats what it is told -------------------------------------------------------------------------
+
+
+class Echo(http.server.BaseHTTPRequestHandler):
+    """A proxy, or a store: says no, and what it was told."""
+
+    heard: list[tuple[str, str, dict[str, str]]]
+
+    def do_GET(self) -> None:
+        self.heard.append((self.command, self.path, dict(self.headers.items())))
+        told = str(sorted(self.headers.items(), key=lambda item: "uth" not in item[0]))  # what is secret comes first
+        body = f"<Error><Code>InvalidAccessKeyId</Code><Message>{told}</Message></Error>".encode()
+        self.send_response(403 if self.path.startswith("/") else 407, told)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_CONNECT = do_PUT = do_HEAD = do_POST = do_GET
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Quiet."""
+
+
+@contextmanager
+def echo() -> Iterator[tuple[int, list[tuple[str, str, dict[str, str]]]]]:
+    """A server that refuses all, and repeats what it was told: as a proxy, or as an object store."""
+    heard: list[tuple[str, str, dict[str, str]]] = []
+    handler = type("Heard", (Echo,), {"heard": heard})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_address[1], heard
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+CONFIG = """
+[source]
+path = "ids.txt"
+[output]
+dir = "{dir}"
+[limits]
+drain_s = 0
+[limits.api]
+rate = 0
+[retry]
+attempts = 2
+base_s = 0.01
+cap_s = 0.01
+"""
+
+
+def test_a_proxy_that_repeats_the_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told it, by CONNECT; its answer is in the log, on the screen and in status, without."""
+    for name, value in ENV.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "ids.txt").write_text("59120000\n")
+    (tmp_path / "c.toml").write_text(CONFIG.format(dir="out"))
+    with echo() as (port, heard):
+        monkeypatch.setenv("CRAWLER_NETWORK__PROXY", f"http://somebody:{PASSWORD}@127.0.0.1:{port}")
+        code, told = at_terminal("run", tmp_path / "c.toml", "-v")
+        assert code == 4, told
+        (tmp_path / "urls.txt").write_text("http://img.example/a.png\n")
+        urls = ["--source.kind", "urls", "--source.path", tmp_path / "urls.txt", "--output.dir", tmp_path / "urls"]
+        code, more = cli("run", tmp_path / "c.toml", "-v", *urls, "--limits.images.rate", 0)
+        assert code == 3, more
+    assert {(method, head.get("Proxy-Authorization")) for method, _, head in heard} == {
+        ("CONNECT", f"Basic {KNOWN}"),
+        ("GET", f"Basic {KNOWN}"),
+    }
+    said = [told, more, *(cli(words, tmp_path / "out")[1] for words in ("status", "tail"))]
+    assert "Basic ***" in said[-1], "it was repeated"
+    clean(*said, *look(tmp_path / "out").values(), *look(tmp_path / "urls").values())
+    assert KNOWN not in repr([*said, *look(tmp_path / "out").values(), *look(tmp_path / "urls").values()])
+
+
+def test_a_store_that_repeats_the_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key's name and the token, which every request shows: commands that ask it, and what the library raises."""
+    token = "CanaryTokenOfASession0123456789"
+    (tmp_path / "ids.txt").write_text("59120000\n")
+    (tmp_path / "c.toml").write_text(CONFIG.format(dir="s3://bucket/prefix"))
+    with echo() as (port, heard):
+        address = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_ALLOW_HTTP": "1", "AWS_REGION": "here"}
+        for name, value in {**ENV, **address, "AWS_SESSION_TOKEN": token}.items():
+            monkeypatch.setenv(name, value)
+        said = [at_terminal("run", tmp_path / "c.toml", "-v")]
+        said += [cli(words, "s3://bucket/prefix", "-v") for words in ("status", "tail", "verify")]
+        with pytest.raises(StorageFailed) as raised:
+            Objects.at("s3://bucket/prefix").put_now("key", b"")
+    assert [code for code, _ in said] == [7] * 4, said
+    assert any(KEY in str(head) and token in str(head) for _, _, head in heard), "it was told"
+    shown = [told for _, told in said] + ["".join(traceback.format_exception(raised.value))]
+    assert "***" in str(shown[0]), "and repeated it"
+    clean(*shown)
+    assert token[:20] not in repr(shown)
