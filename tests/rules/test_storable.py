@@ -58,6 +58,7 @@ def test_a_hundred_levels_are_kept() -> None:
     for _ in range(99):
         (got,) = got
     assert got == ["x", "…"]
+    assert storable({"k": {"l": "y"}}, DEPTH_MAX - 2) == {"k": {"l": "y"}}
     assert storable({"k": {}}, DEPTH_MAX - 1) == {"k": "…"}
     assert storable({}, DEPTH_MAX - 1) == {}
     assert DEPTH_MAX == 100

@@ -36,6 +36,13 @@ def test_twice_the_best_is_still_no_queue() -> None:
     assert width.now == 10
 
 
+def test_the_first_window_is_the_usual_one() -> None:
+    """However slow the host is: that is what it takes."""
+    width = Width(10)
+    assert answered(width, 20, 30.0) == []
+    assert answered(width, 20, 59.0) == []
+
+
 def test_a_queue_that_nobody_waits_in_is_none() -> None:
     """Without more work than connections slow replies shrink nothing."""
     width = Width(10)
