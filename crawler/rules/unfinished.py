@@ -41,9 +41,9 @@ class Unfinished:
 
     __slots__ = ("bit", "facts", "had", "lost", "seen")
 
-    def __init__(self, bit: int, facts: Facts | None = None) -> None:
+    def __init__(self, bit: int, facts: Facts) -> None:
         self.bit = bit
-        self.facts: dict[Key, Fact] = dict(facts or {})
+        self.facts: dict[Key, Fact] = dict(facts)
         self._join_all()
 
     def add(self, key: Key, fact: Fact) -> bool:

@@ -53,6 +53,7 @@ def test_what_failed_for_now_waits_where_nothing_is_retried() -> None:
     """Within one run: a work with anything untried is still counted, one that failed as a whole is not."""
     state = fold(PAST)
     assert coming(state, BitMap64(range(1, 11)), retry=False) == Coming(2, 1, 2, 3, 0)
+    assert coming(state, BitMap64([7, 8]), retry=False) == Coming(0, 1, 0, 0, 0)
 
 
 def test_works_asked_again_count_as_such_only() -> None:

@@ -1,14 +1,17 @@
 """What a new answer for a known work changes: memory is replay, and no prefix of its lines tells a lie."""
 
+from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.events import Described, Event, Failed, Gone, Line, Stored, Voided
 from crawler.model import Image
 from crawler.rules.replay import State
-from crawler.rules.revision import REPLACED, revise, supersede
+from crawler.rules.revision import RECHECKED, REPLACED, revise, same_image, supersede
+from crawler.rules.unfinished import Unfinished
 
 LOG = "aaaaaaaaaaaa"
 ID = 5
@@ -164,3 +167,126 @@ def test_an_unfinished_work_that_now_has_fewer_pages() -> None:
     new = put(list(revise(lines, described({0: 0}, 12)).events), 3)
     for cut in range(len(new) + 1):
         assert not fold(lines + new[:cut]).totals().done
+
+
+def reasons(events: Any) -> list[tuple[int, str]]:
+    """Which lines are voided, and why, in this order."""
+    return [(e.seq, e.reason) for e in events if isinstance(e, Voided)]
+
+
+def test_a_failure_for_now_takes_nothing_back() -> None:
+    """For good, it stands in place of the older ones of the whole work; those of its images stay."""
+    lines = put([Failed(ID, None, "idle", None, 1, False), Failed(ID, 0, "idle", None, 1, True), Gone(ID, "filtered")])
+    for permanent, voided in ((False, []), (True, [(1, RECHECKED)])):
+        answer = Failed(ID, None, "bad_reply", None, 1, permanent)
+        events = revise(lines, answer).events
+        assert events[0] is answer
+        assert reasons(events) == voided
+    assert reasons(revise(lines, Gone(ID, "restricted")).events) == [(3, RECHECKED), (1, RECHECKED)]
+
+
+def test_a_plain_url_is_its_one_image() -> None:
+    """Stored anew it stands for all that was said; what failed of it failed as a whole."""
+    lines = put([Failed("k", 0, "idle", None, 1, True), Gone("k", "not_found"), replace(stored(0, 0), id="k")])
+    anew = replace(stored(0, 1), id="k")
+    assert reasons(revise(lines, anew).events) == [(3, RECHECKED), (2, RECHECKED), (1, RECHECKED)]
+    assert reasons(revise(lines, Gone("k", "restricted")).events) == [(2, RECHECKED), (1, RECHECKED)]
+    event = revise(lines, anew).events[1]
+    assert event == Voided(LOG, 3, RECHECKED, "k")
+    numbered = put([Failed(ID, 0, "idle", None, 1, True)])
+    assert reasons(revise(numbered, Gone(ID, "restricted")).events) == []
+
+
+def test_the_latest_description_is_the_old_one() -> None:
+    """By time, whatever the order of lines; the new answer is held against that."""
+    older, newer = put([described({0: 0}, 11), described({0: 1}, 11)])
+    for lines in ([older, newer], [newer, older]):
+        assert revise(lines, described({0: 1}, 11)).events[0] == described({0: 1}, 11)
+        assert {reason for _, reason in reasons(revise(lines, described({0: 1}, 11)).events)} == {RECHECKED}
+        assert {reason for _, reason in reasons(revise(lines, described({0: 0}, 11)).events)} == {REPLACED}
+
+
+def test_the_order_of_lines_is_the_safety() -> None:
+    """A whole work: the new answer, images that are others now, failures, the old answer, what was gone, pages that
+    are no more. One that is not whole: the images first."""
+    past = [described({0: 0, 1: 0, 2: 0}, 11), *(stored(page, 0) for page in range(3))]
+    past += [Failed(ID, 1, "idle", None, 1, False), Gone(ID, "filtered")]
+    answer = described({0: 0, 1: 1}, 11)
+    revision = revise(put(past), answer)
+    assert revision.events[0] is answer
+    assert reasons(revision.events) == [(3, REPLACED), (5, RECHECKED), (1, REPLACED), (6, RECHECKED), (4, REPLACED)]
+    assert [event.page for event in revision.replaced] == [1, 2]
+    del past[3]
+    partly = revise(put(past), answer).events
+    assert [type(event).__name__ for event in partly[:2]] == ["Voided", "Described"]
+    assert reasons(partly) == [(3, REPLACED), (4, RECHECKED), (1, REPLACED), (5, RECHECKED)]
+    one_more = revise(put([described({0: 0}, 11), stored(0, 0)]), described({0: 0, 1: 0}, 11))
+    assert reasons(one_more.events) == [(1, REPLACED)]
+    assert not one_more.replaced
+    nothing_known = revise(put([stored(0, 0)]), described({0: 0}, 11))
+    assert reasons(nothing_known.events) == []
+
+
+@pytest.mark.parametrize(
+    ("was", "new", "stays"),
+    [
+        (Image(0, "https://a/x"), Image(0, "https://b/x?y"), True),  # whichever host
+        (Image(0, "https://a/x"), Image(0, "https://a/z"), False),
+        (Image(0, "https://a/o", "https://a/x"), Image(0, "https://a/o"), True),
+        (Image(0, "https://a/o"), Image(0, "https://a/o"), False),  # stored from a place that neither names
+        (Image(0, "https://a/o", "https://a/x"), Image(0, "https://a/p"), False),
+        (Image(1, "https://a/o", "https://a/x"), Image(0, "https://a/o"), False),
+    ],
+)
+def test_an_image_stays_where_its_place_does(was: Image, new: Image, stays: bool) -> None:
+    """Its own, or the smaller one of a description that meant the same file."""
+    had = replace(stored(0, 0), url="https://a/x")
+    lines = put([Described(ID, (was,), {}), had])
+    assert (not revise(lines, Described(ID, (new,), {})).replaced) is stays
+
+
+def test_a_url_that_is_none_is_its_own_place() -> None:
+    """Brackets that do not close: compared as text."""
+    odd = Image(0, "https://[a/x")
+    assert same_image(odd, odd)
+    assert not same_image(odd, Image(0, "https://[b/x"))
+    assert not same_image(odd, Image(1, "https://[a/x"))
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "newer"),
+    [
+        ("2020-01-01T00:00:00+00:00", "2020-01-01T00:00:01+00:00", True),
+        ("2020-01-01T00:00:00", "2020-01-01T00:00:00+00:00", False),
+        ("2020-01-01T00:00:00", "2020-01-01T00:00:01+00:00", True),
+        ("2020-01-01T09:00:00+09:00", "2020-01-01T00:00:01", True),
+        ("2020-01-01T09:00:00+09:00", "2020-01-01T00:00:00", False),
+        ("soon", "2020-01-01T00:00:01", False),
+        ("2020-01-01", 5, False),
+        (None, "2020-01-01", False),
+    ],
+)
+def test_a_newer_upload_renews_every_page(then: Any, now: Any, newer: bool) -> None:
+    """Later as a moment; a date without a zone is UTC's, one that is none says nothing."""
+    image = Image(0, url(0, 0))
+    lines = put([Described(ID, (image,), {"uploadDate": then}), stored(0, 0)])
+    revision = revise(lines, Described(ID, (image,), {"uploadDate": now}))
+    assert bool(revision.replaced) is newer
+    assert reasons(revision.events)[-1] == (1, REPLACED if newer else RECHECKED)
+
+
+def test_what_a_crash_left_behind_a_new_answer_is_taken_away() -> None:
+    """Older descriptions that say the same: they alone. Others: all that is older than the new one."""
+
+    def entry(*events: Event) -> Unfinished:
+        ((_, found),) = fold(put(list(events))).unfinished()
+        return found
+
+    past = [described({0: 0, 1: 0}, 11), stored(0, 0), Failed(ID, 1, "idle", None, 1, False)]
+    assert supersede(ID, entry(*past)) == ()
+    same = supersede(ID, entry(*past, described({0: 0, 1: 0}, 12), stored(7, 0)))
+    assert same == (Voided(LOG, 1, RECHECKED, ID),)
+    edited = supersede(ID, entry(*past, described({0: 0, 1: 1}, 12), stored(7, 0)))
+    assert edited == tuple(Voided(LOG, seq, REPLACED, ID) for seq in (1, 2, 3))
+    twice = supersede(ID, entry(described({0: 0}, 11), described({0: 1}, 11), described({0: 0}, 11)))
+    assert twice == tuple(Voided(LOG, seq, REPLACED, ID) for seq in (1, 2))
