@@ -68,7 +68,7 @@ def test_of_a_page_the_strongest_and_latest_counts() -> None:
 
 
 def test_a_work_is_whole_when_each_of_its_pages_is_had() -> None:
-    """Pages that it does not have count for nothing; a text is its one image; without a description nothing is known."""
+    """Pages that it does not have count for nothing; a text is its one image; no description, nothing known."""
     work = Unfinished(9, {})
     assert (work.expected, work.pages(9), work.pages("k"), work.whole(9)) == (0, None, (0,), None)
     assert (work.losses(None), work.losses((0,))) == (([], True), ([], True))
