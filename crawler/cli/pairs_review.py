@@ -1,16 +1,18 @@
-"""`crawler pairs review DIR`: a page on this machine to judge pairs on, until Ctrl-C."""
+"""`crawler pairs review CONFIG|DIR`: a page on this machine to judge pairs on, until Ctrl-C."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crawler.cli.errors import UsageError
-from crawler.cli.tail import no_log
+from crawler.cli.tail import log_path, no_log
+from crawler.store.address import is_address
 
 if TYPE_CHECKING:
     from crawler.pairs.listing import Listing
@@ -23,7 +25,9 @@ ORDERS = ("score", "doubt", "worst", "random", "list")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `pairs review`."""
-    parser.add_argument("dir", metavar="DIR", help="the output folder of the run that has the images")
+    parser.add_argument(
+        "dir", metavar="CONFIG|DIR", help="the output folder of the run that has the images, or its config"
+    )
     parser.add_argument(
         "--candidates", metavar="FILE", default="", help="what `pairs find` wrote [DIR/pairs/candidates.jsonl]"
     )
@@ -51,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     from crawler.pairs.ledger import Ledger, salvage
     from crawler.watch.web import listen
 
-    directory = Path(args.dir)
+    directory = _place(args)
     log = directory / "log.jsonl"
     if not log.is_file():
         raise UsageError(no_log(log))
@@ -79,6 +83,23 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _place(args: argparse.Namespace) -> Path:
+    """The folder with the log: the output folder that is named, or the one of a config's run; for a bucket's address
+    what was published there. Raises UsageError, ConfigError, StorageFailed."""
+    if is_address(args.dir):
+        if not args.candidates and not args.csv:
+            raise UsageError(
+                f"crawler pairs review: a bucket is read only, and its candidates are elsewhere: --candidates FILE, as "
+                f"`crawler pairs find {args.dir} --out FILE` wrote it; judgements are kept beside it"
+            )
+        return log_path(args.dir).parent
+    if Path(args.dir).is_file() and not args.dir.endswith(".jsonl"):
+        from crawler.cli.loading import load
+
+        return load(Path(args.dir), {}, os.environ, source_needed=False).settings.output.home
+    return log_path(args.dir).parent
+
+
 def _listing(args: argparse.Namespace, directory: Path) -> tuple[Listing, Path]:
     """What is to be judged, and where judgements of it are kept. Raises UsageError."""
     from crawler.pairs.candidates import NAME
@@ -86,7 +107,8 @@ def _listing(args: argparse.Namespace, directory: Path) -> tuple[Listing, Path]:
     from crawler.pairs.listing import from_candidates, from_csv
 
     found = Path(args.candidates) if args.candidates else directory / "pairs" / NAME
-    path = Path(args.judgements) if args.judgements else found.with_name(JUDGEMENTS)
+    beside = Path(args.csv) if is_address(args.dir) and not args.candidates else found
+    path = Path(args.judgements) if args.judgements else beside.with_name(JUDGEMENTS)
     if not args.csv and not found.is_file():
         raise UsageError(f"{found}: no such file. `crawler pairs find` writes it; --csv takes a list of colored,sketch")
     try:

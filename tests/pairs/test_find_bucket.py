@@ -17,12 +17,13 @@ SEED, FAMILIES = 71, range(2)
 
 @pytest.mark.long  # six commands and a server: ten seconds and more
 @pytest.mark.timeout(240)
-def test_in_a_bucket_as_in_a_folder(tmp_path: Path, s3: S3) -> None:
+def test_in_a_bucket_as_in_a_folder(tmp_path: Path, s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
     """Linked works are fetched into the bucket, pictures are compared out of it; asked again, nothing is; the bucket
     itself can be looked at from elsewhere; the review shows what lies there."""
     (tmp_path / "ids.txt").write_text("\n".join(map(str, told(SEED, FAMILIES))))
     environment = {"PYTHONPATH": str(Path(__file__).parent.parent / "guard"), **os.environ}
     environment["XDG_CACHE_HOME"] = str(tmp_path / "caches")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
     address = f"s3://tests/{tmp_path.name}"
     with origin_thread(seed=SEED, profile="none", ca_dir=tmp_path / "ca") as origin:
         config = write_config(tmp_path, origin, 'path = "ids.txt"', "[filter]\nmax_x_restrict = 2")
@@ -49,8 +50,11 @@ def test_in_a_bucket_as_in_a_folder(tmp_path: Path, s3: S3) -> None:
     ended = command("pairs", "find", address, "--out", elsewhere, "--jobs", "1", env=environment)
     assert ended.code == 0, ended.err
     assert candidates(elsewhere) == found
-    with served(home) as server:
-        id = found[0]["colored"]
-        shown = server.ask(f"/image/{id}/0")
-        assert (shown.status, shown.headers["Content-Type"][:6]) == (200, "image/")
-        assert server.ask(f"/original/{id}/0").status == 200
+    for named in ([home], [config], [address, "--candidates", str(elsewhere)]):
+        with served(*named) as server:
+            id = found[0]["colored"]
+            shown = server.ask(f"/image/{id}/0")
+            assert (shown.status, shown.headers["Content-Type"][:6]) == (200, "image/")
+            assert server.ask(f"/original/{id}/0").status == 200
+    assert (home / "pairs" / "judgements.jsonl").exists()
+    assert elsewhere.with_name("judgements.jsonl").exists(), "nothing is kept in caches"

@@ -174,6 +174,9 @@ def test_two_tabs_hold_different_pairs(run: Run) -> None:
 def test_mistakes_are_told_before_anything_is_served(run: Run, tmp_path: Path) -> None:
     """No folder, no candidates, a port in use, a second review: exit 2 and a sentence."""
     assert command("pairs", "review", tmp_path / "nowhere").code == 2
+    bucket = command("pairs", "review", "s3://bucket/prefix")
+    assert bucket.code == 2
+    assert "--candidates FILE, as `crawler pairs find s3://bucket/prefix --out FILE` wrote it" in bucket.err
     empty = command("pairs", "review", run.folder, "--candidates", tmp_path / "none.jsonl")
     assert (empty.code, "pairs find" in empty.err) == (2, True)
     with socket.create_server(("127.0.0.1", 0)) as taken:
