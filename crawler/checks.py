@@ -21,14 +21,6 @@ def complaints(settings: Settings, *, source_needed: bool) -> Iterator[Complaint
     yield from _output(settings.output.dir)
     yield from _ca_file(settings.network.ca_file)
     yield from _collect(settings.collect)
-    if settings.cluster.workers > 1:
-        yield from alone(settings, "cluster.workers")
-
-
-def alone(settings: Settings, key: str) -> Iterator[Complaint]:
-    """What many processes cannot do together; `key`: where they were asked for."""
-    if settings.limits.daily.requests or settings.limits.daily.gb:
-        yield key, "does not go with limits.daily, which one process keeps: leave one of them out"
 
 
 def paths_of(path: str | tuple[str, ...]) -> tuple[str, ...]:

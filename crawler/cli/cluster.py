@@ -8,7 +8,6 @@ import contextlib
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING
 
-from crawler.checks import alone
 from crawler.cli.errors import ConfigError, UsageError
 from crawler.cli.layers import Origin, Problem
 from crawler.cli.loading import Loaded
@@ -16,9 +15,9 @@ from crawler.cli.talk import Talk
 
 if TYPE_CHECKING:
     from crawler.api import Crawl
+    from crawler.cli.run import Asked
     from crawler.cluster.ray_actors import Secret
     from crawler.cluster.ray_crew import Crew
-    from crawler.engine.recheck import Recheck
     from crawler.engine.run import Attendant
 
 
@@ -41,14 +40,12 @@ def is_asked(loaded: Loaded, address: str) -> bool:
     return bool(address) or loaded.settings.cluster.workers > 1
 
 
-def check(loaded: Loaded, address: str, *, waits: bool = True) -> None:
-    """Raises ConfigError, UsageError for what many processes cannot do."""
-    if not waits:
-        raise UsageError("--no-wait: is about limits.daily, and many processes keep no daily budget")
+def check(loaded: Loaded, address: str) -> None:
+    """Raises ConfigError for what many processes cannot do."""
     settings = loaded.settings
     key = "--ray" if address else "cluster.workers"
     place = Origin("flag", "--ray") if address else loaded.origin[key]
-    wrong = list(alone(settings, key))
+    wrong: list[tuple[str, str]] = []
     from crawler.cluster import ray_door
 
     if text := ray_door.missing():
@@ -85,23 +82,16 @@ def crew(loaded: Loaded, talk: Talk, address: str) -> Generator[Crew]:
         dissolve(plan.namespace)
 
 
-def prepare(
-    loaded: Loaded, talk: Talk, attendants: Sequence[Attendant], crew: Crew, recheck: Recheck | None = None
-) -> Crawl:
+def prepare(loaded: Loaded, talk: Talk, attendants: Sequence[Attendant], crew: Crew, asked: Asked) -> Crawl:
     """The crawl that the settings describe, done by this crew. Raises ConfigError."""
     from crawler.api import Crawl
     from crawler.assembly import Wishes
     from crawler.cluster.driver import Driver
 
-    wishes = Wishes(recheck, talk.counted)
+    wishes = Wishes(asked.recheck, talk.counted, waits=asked.waits)
     driver = Driver(loaded.settings, loaded.session, crew.coordinator, crew.budget, crew.expected, wishes)
     crew.drain, crew.known = driver.drain, driver.known
     return Crawl(driver, [*attendants, crew.attend])
-
-
-def keep_limits() -> Loaded:
-    """What SIGHUP does here. Raises ConfigError."""
-    raise ConfigError(["limits: those of many processes stand while they run; stop, and run again with others."])
 
 
 def secret_of(loaded: Loaded) -> Secret:

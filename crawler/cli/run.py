@@ -95,10 +95,10 @@ def execute(
     if ui.page_port:
         attendants.append(open_page(loaded, talk).attend)
     if cluster.is_asked(loaded, asked.ray):
-        cluster.check(loaded, asked.ray, waits=asked.waits)
+        cluster.check(loaded, asked.ray)
         with cluster.crew(loaded, talk, asked.ray) as crew:
-            crawl = cluster.prepare(loaded, talk, attendants, crew, asked.recheck)
-            outcome = conduct(crawl, talk, cluster.keep_limits)
+            crawl = cluster.prepare(loaded, talk, attendants, crew, asked)
+            outcome = conduct(crawl, talk, again)
     else:
         outcome = conduct(prepare(loaded, talk, attendants, asked.recheck, waits=asked.waits), talk, again)
     if isinstance(outcome, int):

@@ -157,7 +157,7 @@ class Cashier:
     @property
     def _eager(self) -> bool:
         """Whether somebody may wait for us."""
-        return self._bounded and any(lender.eager for lender in self._lenders.values())
+        return self._bounded and (not self._lenders or any(lender.eager for lender in self._lenders.values()))
 
     async def _look(self) -> None:
         now, word = self._hands.now, self._word()

@@ -176,7 +176,8 @@ class Lender:
         """Nothing more may be lent; the log says less once the budget has heard that."""
         for step in self._allowed:
             self._ceiling[step], self._sent = self._may(step), False
-            self._allowed[step] = self._lent.get(step, _NONE)
+            lent = self._lent.get(step, _NONE)
+            self._allowed[step] = (lent[0] if self.budget.requests else FREE, lent[1] if self.budget.bytes else FREE)
 
     def settle(self) -> list[Spent]:
         """Nothing is allowed any more, and the budget has heard it: the truth as it is known."""

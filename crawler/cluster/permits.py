@@ -33,6 +33,8 @@ HORIZON_S, HORIZON_MAX_S = 0.25, 0.9
 """For so long ahead permits are fetched, for hosts that are asked all the time; longer where messages are far apart."""
 REPORT_S = 1.0
 """What was heard is told so late at the latest; a refusal at once."""
+EARLY_S = 0.5
+"""Hosts without a limit ask to stay so, this much before they must, when a message goes to the budget anyway."""
 _ASKS_MAX = 500
 _HEARD_MAX = 64
 _TICK_S = 1e-5
@@ -60,13 +62,20 @@ class Permits:
     def pace(self, host: str, lane: Lane, limits: HostLimits) -> PermitPace:
         """The pace of a host (a `fetch.pacing.Paces`)."""
         pace = PermitPace(self, host, lane, limits)
-        pace.purse = self._purses[host] = self._purses.get(host) or Purse(self._loop_time, partial(next, self._number))
+        clock = asyncio.get_running_loop().time
+        pace.purse = self._purses[host] = self._purses.get(host) or Purse(clock, partial(next, self._number))
         pace.purse.wake = partial(self.wake, pace)
         return pace
 
     def account(self, host: str) -> Purse:
         """The purse of a host that has a pace (see `fetch.daily.Daily.account`)."""
         return self._purses[host]
+
+    def flush(self) -> None:
+        """Have told soon what was heard so far."""
+        for pace in self._busy:
+            pace.urge()
+        self._woken.set()
 
     async def leave(self) -> None:
         """Give back what is left of daily budgets: nothing more is asked. Raises Unreachable."""
@@ -103,9 +112,6 @@ class Permits:
         self._busy[pace] = None
         self._woken.set()
 
-    def _loop_time(self) -> float:
-        return asyncio.get_running_loop().time()
-
     async def _sleep(self, seconds: float) -> None:
         try:
             async with asyncio.timeout(max(seconds, _TICK_S) if seconds < math.inf else None):
@@ -115,7 +121,7 @@ class Permits:
 
     async def _speak(self, loop: asyncio.AbstractEventLoop, now: float) -> None:
         """One message for all who have something to say. Raises Unreachable: then it is said again."""
-        spoken = [pace for pace in self._busy if pace.due(now) <= now + GAP_S][:_ASKS_MAX]
+        spoken = [pace for pace in self._busy if pace.due(now) <= now + GAP_S or pace.free(now)][:_ASKS_MAX]
         moment = self._clock.moment(now)
         said = [pace.say(now) for pace in spoken]
         self.asked += 1
@@ -297,8 +303,18 @@ class PermitPace:
             due = min(due, self._slots[0].latest + GAP_S)
         return due if self.purse is None else min(due, self.purse.due(now))
 
+    def urge(self) -> None:
+        """What there is to tell is told now."""
+        self._urgent = self._urgent or self._since < math.inf
+
+    def free(self, now: float) -> bool:
+        """Whether it needs no permits now: then it may speak at any time, and does so when others have to."""
+        return now < self._free_until
+
     def say(self, now: float) -> Ask:
         """What was heard and what is wanted."""
+        if self.free(now) and now >= self._renew_at - EARLY_S:
+            self._renew, self._renew_at = True, math.inf
         passed = now - self._asked_at
         if passed >= GAP_S / 2:
             self._speed += 0.5 * (self._sent / passed - self._speed)

@@ -42,6 +42,7 @@ class Purse:
         self._closed: Kept | None = None  # of the portion before, not heard yet
         self._said: Kept | None = None
         self._last = ("", 0.0)
+        self._told = (0, 0, 0)
         self._out = self._promised = 0
         self._waiters: set[asyncio.Future[None]] = set()
         self._queued = 0
@@ -149,8 +150,10 @@ class Purse:
         if self._wants(math.ceil(self._speed * IDLE_S / 2)) or self._owes():
             return max(self._ask_at, now)
         if self._closed is not None:
-            return now
-        if portion is not None and not self._queued and not self.lined and self._spare(portion):
+            return max(self._ask_at, now)
+        quiet = not self._queued and not self.lined and not self._out
+        news = self._told != (self._asked, self._came, self._out)
+        if quiet and (news or (portion is not None and self._spare(portion))):
             return max(self._ask_at, self._used_at + (0 if self._leaving else IDLE_S))
         return math.inf
 
@@ -165,7 +168,7 @@ class Purse:
             self._poll_s = min(1.5 * self._poll_s, POLL_MAX_S)
         portion = self._alive()
         wants, owes = self._wants(math.ceil(speed * IDLE_S)), self._owes()
-        self._said = self._closed
+        self._said, self._told = self._closed, (self._asked, self._came, self._out)
         if self._closed is not None or portion is None:
             before = self._closed or Kept(0)
             return before._replace(number=self._number(), wants=wants, owes=owes)

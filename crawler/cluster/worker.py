@@ -79,6 +79,7 @@ class Worker:
         """Its part of the limits of all."""
         self._limits = settings.limits
         self._manner: Manner | None = None
+        self._permits: Permits | None = None
         self._seats = Seats(settings.limits.works)
         self._seats.vacant = self._fill
         self._live: dict[tuple[str, int], _Live] = {}
@@ -105,7 +106,7 @@ class Worker:
         site, describe_url = build_site(settings, self._session)
         threads = ThreadPoolExecutor(THREADS, thread_name_prefix="disk")
         self._heard_at = asyncio.get_running_loop().time()
-        permits = Permits(self._name, self._budget)
+        permits = self._permits = Permits(self._name, self._budget)
         door = door_of(settings, limits, permits, self._gate)
         self._manner = Manner(describe_url, self._stop, limits.drain_s, settings.output.reserve_mb * 1_000_000)
         kit = Kit(
@@ -289,6 +290,8 @@ class Worker:
             await self._tell(attempt, lambda: self._coordinator.release(self._name, *attempt.key))
             return
         commit = await attempt.commit(lines)
+        if self._permits is not None:
+            self._permits.flush()  # a crawl may end with this commit, and is to know what hosts sent
         if await Round(kit.output.shelf, attempt.lease.round).commit(commit):
             await self._tell(attempt, lambda: self._coordinator.commit(self._name, *attempt.key))
 

@@ -84,10 +84,6 @@ BAD = [
     ("[limits.daily]\ngb = -1", "c.toml:4: limits.daily.gb: must be a number, 0 or more, not -1"),
     ("[cluster]\nworkers = 0", "c.toml:4: cluster.workers: must be a whole number from 1 to 10000, not 0"),
     (
-        "[cluster]\nworkers = 2\n[limits.daily]\ngb = 5",
-        "c.toml:4: cluster.workers: does not go with limits.daily, which one process keeps: leave one of them out",
-    ),
-    (
         "[output]\ndir = 's3://'",
         "c.toml:4: output.dir: names no bucket: it must be like s3://bucket/prefix",
     ),
