@@ -53,8 +53,7 @@ class Copies:
             gone += self._shard(shard)
         for name, told in self.data.get("files", {}).items():
             gone += self._file(name, told)
-        if gone:
-            self.data["purged"] = self.data.get("purged", 0) + gone
+        if "purged" in self.data:  # by this purge, or by one that was killed before it had summed up
             self._sum()
         self._save()
         shutil.rmtree(self._out / SCRATCH)
@@ -69,12 +68,19 @@ class Copies:
         path = self._own(shard["name"])
         if "folder" in shard:
             return self._folder(path, shard)
-        dropped = self._renewed(path, shard)
-        if dropped:
-            shard["samples"] -= dropped
-            shard["images"] -= dropped * (2 if self.data["to"] == "pairs" else 1)
+        gone = self._counted(shard, "samples", self._renewed(path, shard))
+        if gone:
+            shard["images"] -= gone * (2 if self.data["to"] == "pairs" else 1)
             self._save()
-        return dropped
+        return gone
+
+    def _counted(self, told: dict[str, Any], name: str, kept: int) -> int:
+        """Tell how many are left of something; how many went, those of a purge that was killed among them."""
+        gone = told[name] - kept
+        told[name] = kept
+        if gone:
+            self.data["purged"] = self.data.get("purged", 0) + gone
+        return gone
 
     def _own(self, name: object) -> Path:
         """The file or folder of the export that its manifest names: the manifest can be anybody's."""
@@ -85,8 +91,7 @@ class Copies:
 
     def _file(self, name: str, told: dict[str, Any]) -> int:
         self._own(name)
-        dropped = self._renewed(self._out / name, told)
-        told["rows"] -= dropped
+        gone = self._counted(told, "rows", self._renewed(self._out / name, told))
         if name == "pairs.jsonl":
             counts: Counter[str] = Counter()
             doubt = 0
@@ -98,17 +103,18 @@ class Copies:
             if "doubt" in self.data:
                 self.data["doubt"] = doubt
         self._save()
-        return dropped
+        return gone
 
     def _renewed(self, path: Path, told: dict[str, Any]) -> int:
-        """Write a file anew if it holds something that must go; its size and digest."""
+        """Write a file anew if it holds something that must go, and tell its size and digest; how much it holds."""
         rewrite = {".tar": self._tar, ".parquet": self._parquet, ".jsonl": self._lines}[path.suffix]
         renewing = self.data.setdefault("renewing", [])
         file = ShardFile(self._disk, self._out / SCRATCH / f"{path.name}.part")
         try:
-            dropped = rewrite(path, file)
+            kept, dropped = rewrite(path, file)
             if dropped:
-                renewing.append(path.name)  # a kill behind this line is seen by the next purge
+                if path.name not in renewing:
+                    renewing.append(path.name)  # a kill behind this line is seen by the next purge
                 self._save()
                 told["sha256"], told["bytes"] = file.publish(path), file.size
                 renewing.remove(path.name)
@@ -118,11 +124,11 @@ class Copies:
         finally:
             file.drop()
             self._disk.unlink(self._out / SCRATCH / f"{path.name}.part")
-        return dropped
+        return kept
 
-    def _tar(self, path: Path, file: ShardFile) -> int:
-        """Copy the samples that stay. The members of a sample lie side by side, its .json last."""
-        dropped = 0
+    def _tar(self, path: Path, file: ShardFile) -> tuple[int, int]:
+        """Copy the samples that stay; how many, and how many went. Members of a sample lie together, its .json last."""
+        kept = dropped = 0
         waiting: list[tuple[str, bytes]] = []
         with tarfile.open(path) as old:
             for member in old:
@@ -131,6 +137,7 @@ class Copies:
                 if not member.name.endswith(".json"):
                     continue
                 if self._keeps(orjson.loads(data)):
+                    kept += 1
                     for name, content in waiting:
                         for piece in (tar.header(name, len(content)), content, tar.padding(len(content))):
                             file.write(piece)
@@ -138,33 +145,34 @@ class Copies:
                     dropped += 1
                 waiting = []
         file.write(tar.END)
-        return dropped
+        return kept, dropped
 
-    def _parquet(self, path: Path, file: ShardFile) -> int:
+    def _parquet(self, path: Path, file: ShardFile) -> tuple[int, int]:
         pa, pq = need("pyarrow"), need("pyarrow.parquet")
         old = pq.ParquetFile(path)
         names = old.schema_arrow.names
         columns = ["id"] if "id" in names else [f"{side}.id" for side in _SIDES]
-        dropped = 0
+        kept = dropped = 0
         compression = {c: "none" if c == "image.bytes" else "zstd" for c in _leaves(old)}
         dictionary = [c for c in compression if c != "image.bytes"]
         sink = pa.PythonFile(Sink(file), mode="w")
         with pq.ParquetWriter(sink, old.schema_arrow, compression=compression, use_dictionary=dictionary) as writer:
             for number in range(old.num_row_groups):
                 keep = [self._keeps(row) for row in old.read_row_group(number, columns=columns).to_pylist()]
-                dropped += keep.count(False)
+                kept, dropped = kept + keep.count(True), dropped + keep.count(False)
                 writer.write_table(old.read_row_group(number).filter(pa.array(keep, pa.bool_())))
-        return dropped
+        return kept, dropped
 
-    def _lines(self, path: Path, file: ShardFile) -> int:
-        dropped = 0
+    def _lines(self, path: Path, file: ShardFile) -> tuple[int, int]:
+        kept = dropped = 0
         with path.open("rb") as old:
             for line in old:
                 if self._keeps(orjson.loads(line)):
+                    kept += 1
                     file.write(line)
                 else:
                     dropped += 1
-        return dropped
+        return kept, dropped
 
     def _folder(self, folder: Path, shard: dict[str, Any]) -> int:
         """Images first, then the lines that name them: so a kill leaves lines to find the rest by."""
@@ -180,12 +188,11 @@ class Copies:
                     elif path.resolve().is_relative_to(folder.resolve()):
                         self._disk.unlink(path)
         told = {"sha256": shard["sha256"], "bytes": shard["table_bytes"]}
-        dropped = self._renewed(table, told)
+        gone = self._counted(shard, "samples", self._renewed(table, told))
         shard["sha256"], shard["table_bytes"] = told["sha256"], told["bytes"]
-        shard["samples"] -= dropped
         shard["images"], shard["bytes"] = images, size
         self._save()
-        return dropped
+        return gone
 
     def _sum(self) -> None:
         shards, totals = self.data["shards"], self.data["totals"]

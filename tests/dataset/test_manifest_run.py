@@ -4,7 +4,6 @@ import json
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from exports import Crawl, exported
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from judge import command, files, lines, write_config
+from starter import CRAWLER, popen
 
 from crawler.fetch.exchange import Request
 from crawler.model import Absent, Description, Failure, Image, Kind
@@ -109,9 +109,9 @@ def test_killed_and_gone_on_with(crawl: Crawl, tmp_path: Path, site: Any) -> Non
     manifest = save(tmp_path / "m.jsonl", [r for r in published(crawl.works, tmp_path / "recipe") if r["page"] != 1])
     config = write_config(tmp_path, site, "")
     dice = random.Random(5)
-    argv = [sys.executable, "-m", "crawler", "run", str(config), "--manifest", str(manifest), "-q"]
+    argv = [*CRAWLER, "run", str(config), "--manifest", str(manifest), "-q"]
     for _ in range(3):
-        with subprocess.Popen(argv, stderr=subprocess.DEVNULL) as process:
+        with popen(argv, stderr=subprocess.DEVNULL) as process:
             grown = (tmp_path / "out" / "log.jsonl", len(lines_or_none(tmp_path / "out")))
             until = time.monotonic() + 20
             while process.poll() is None and len(lines_or_none(tmp_path / "out")) == grown[1]:

@@ -5,7 +5,6 @@ import io
 import json
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from hypothesis import strategies as st
 from judge import command, write_config
 from pair_trials import Result, auc, example, of_other, of_stand_in, tried
 from PIL import Image
+from starter import CRAWLER, popen
 
 from crawler.likeness.align import Print, align, score
 from crawler.likeness.lines import Lines, lines_of
@@ -188,8 +188,8 @@ def test_killed_while_matching(family_crawl: tuple[Path, Path], tmp_path: Path) 
     ask = ("--to", "pairs", "--pairs", listed, "--layout", "none", "--table", "--jobs", 1, "--out")
     out = tmp_path / "out"
     notes = out / ".export" / "matches.jsonl"
-    argv = [sys.executable, "-m", "crawler", "export", *map(str, (works, *ask, out))]
-    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    argv = [*CRAWLER, "export", *map(str, (works, *ask, out))]
+    with popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         while process.poll() is None and not (notes.exists() and notes.read_bytes().count(b"found") > 1):
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)

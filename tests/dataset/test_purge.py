@@ -1,21 +1,28 @@
 """Laws of `crawler purge`: what was to go is gone from files, log and exports, and never comes back."""
 
+import functools
+import itertools
 import json
+import os
 import random
 import shutil
 import signal
 import subprocess
-import sys
 import tarfile
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from exports import Crawl, exported, manifest, tree
 from judge import Ended, command, files, lines, status
+from starter import CRAWLER, popen
 
+from crawler.dataset import rewrite
+from crawler.dataset.rewrite import Copies
+from crawler.disk import Disk, Name
 from crawler.sites.pixiv import work_of
 
 WAYS: dict[str, tuple[str, ...]] = {
@@ -155,10 +162,8 @@ def test_killed_purges(crawl: Crawl, works: Path, tmp_path: Path) -> None:
     argv = (*argv, "--export", tmp_path / "folder")
     dice = random.Random(5)
     for _ in range(4):
-        with subprocess.Popen(
-            [sys.executable, "-m", "crawler", "purge", *map(str, argv)], stderr=subprocess.DEVNULL
-        ) as process:
-            time.sleep(dice.uniform(0.2, 0.9))
+        with popen([*CRAWLER, "purge", *map(str, argv)], stderr=subprocess.DEVNULL) as process:
+            time.sleep(dice.uniform(0.02, 0.6))
             process.send_signal(signal.SIGKILL)
         for path in (tmp_path / "tars").glob("*.tar"):
             assert path.read_bytes().endswith(bytes(1024))
@@ -168,6 +173,55 @@ def test_killed_purges(crawl: Crawl, works: Path, tmp_path: Path) -> None:
         told = manifest(tmp_path / name)
         assert told["totals"]["bytes"] == sum(shard["bytes"] for shard in told["shards"])
     assert command("verify", works).code == 0
+
+
+class Dying(Disk):
+    """Does nothing any more from its step number `left` on, as a process that is killed there."""
+
+    def __init__(self, left: int) -> None:
+        super().__init__()
+        self.left = left
+
+    def _step(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise Killed
+
+    def write(self, descriptor: int, data: bytes | bytearray | memoryview) -> None:
+        self._step()
+        super().write(descriptor, data)
+
+    def replace(self, source: Name, target: Name) -> None:
+        self._step()
+        super().replace(source, target)
+
+    def unlink(self, path: Path) -> None:
+        self._step()
+        super().unlink(path)
+
+
+class Killed(BaseException):
+    """Nothing that is purged may catch it."""
+
+
+@pytest.mark.parametrize("name", ["tars", "parquet", "folder", "recipe"])
+def test_killed_at_each_step(crawl: Crawl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """However far it came, the copies purged again are those, byte for byte, of a purge that was not killed."""
+    ids = [Path(path).stem for path in sorted(files(crawl.urls))[:3]]
+    exported(crawl.urls, *WAYS[name], *(("--copy",) if name == "folder" else ()), "--out", tmp_path / "out")
+    shutil.copytree(tmp_path / "out", tmp_path / "whole")
+    assert Copies(tmp_path / "whole").purge(ids) == 3
+    wanted = tree(tmp_path / "whole")
+    for steps in itertools.count():
+        shutil.copytree(tmp_path / "out", tmp_path / "killed", copy_function=os.link)
+        with monkeypatch.context() as patch, suppress(Killed):
+            patch.setattr(rewrite, "Disk", functools.partial(Dying, steps))
+            Copies(tmp_path / "killed").purge(ids)
+            break
+        Copies(tmp_path / "killed").purge(ids)
+        assert tree(tmp_path / "killed") == wanted, steps
+        shutil.rmtree(tmp_path / "killed")
+    assert steps > 5
 
 
 def test_mistakes(crawl: Crawl, works: Path, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import tarfile
 import time
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 from exports import Crawl, export, exported, manifest, tree
+from starter import CRAWLER, popen
 
 LONG = pytest.mark.long
 SMALL = ("--shard-mb", 0.3)
@@ -54,11 +54,11 @@ def test_killed_again_and_again(crawl: Crawl, tmp_path: Path, way: str) -> None:
     """Killed at random, what has a name is whole and what the manifest says; in the end all is as without a kill."""
     exported(*arguments(crawl, way, tmp_path / "whole"))
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "crawler", "export", *map(str, arguments(crawl, way, out))]
+    command = [*CRAWLER, "export", *map(str, arguments(crawl, way, out))]
     dice = random.Random(way)
     kills = 0
     for round in range(4):
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        with popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             at = time.monotonic() + 20
             while process.poll() is None and time.monotonic() < at and not (out / ".export").exists():
                 pass
@@ -190,8 +190,8 @@ def test_lines_that_no_longer_hold(crawl: Crawl, tmp_path: Path) -> None:
 
 def test_interrupted(crawl: Crawl, tmp_path: Path) -> None:
     """SIGTERM: exit 143, with a word on how to go on."""
-    command = [sys.executable, "-m", "crawler", "export", *map(str, arguments(crawl, "resized", tmp_path / "out"))]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    command = [*CRAWLER, "export", *map(str, arguments(crawl, "resized", tmp_path / "out"))]
+    with popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         while process.poll() is None and not (tmp_path / "out" / ".export").exists():
             pass
         process.send_signal(signal.SIGTERM)

@@ -1,11 +1,9 @@
 """The live page in a real Chromium while a real crawl of the stand-in runs: what people see, and what is loaded."""
 
-import os
 import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +11,7 @@ from random import Random
 
 import pytest
 from page_kit import free_port
+from starter import CRAWLER, popen
 
 from crawler.origin.server import origin_thread
 
@@ -54,8 +53,8 @@ class Crawl:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        args = (sys.executable, "-m", "crawler", "run", self.folder / "crawl.toml", "-q")
-        self._process = subprocess.Popen(args, env=dict(os.environ))
+        args = (*CRAWLER, "run", self.folder / "crawl.toml", "-q")
+        self._process = popen(args)
 
     def stop(self) -> None:
         process, self._process = self._process, None

@@ -1,7 +1,6 @@
 """The live page as a server: who may look, what is told, and that the run never pays for it."""
 
 import asyncio
-import os
 import re
 import socket
 import stat
@@ -259,15 +258,13 @@ def test_one_who_stops_reading_holds_nobody_up(tmp_path: Path, told: Told, monke
 
 def test_a_port_in_use_is_told_before_the_run(tmp_path: Path) -> None:
     """Exit 2, with the key, the place it came from and the reason; nothing was asked of any site."""
-    from subprocess import run as command
-    from sys import executable
+    from judge import command
 
     (tmp_path / "ids.txt").write_text("1\n")
     (tmp_path / "c.toml").write_text('[source]\npath = "ids.txt"\n[output]\ndir = "out"\n')
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        args = (executable, "-m", "crawler", "run", tmp_path / "c.toml", "--ui.page_port", port)
-        done = command(args, capture_output=True, text=True, check=False, env=dict(os.environ), timeout=30)
-    assert done.returncode == 2
-    assert re.search(rf"^--ui.page_port: cannot listen on 127.0.0.1 port {port}: .*in use", done.stderr)
+        done = command("run", tmp_path / "c.toml", "--ui.page_port", port)
+    assert done.code == 2
+    assert re.search(rf"^--ui.page_port: cannot listen on 127.0.0.1 port {port}: .*in use", done.err)
     assert not (tmp_path / "out").exists()

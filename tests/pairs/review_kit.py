@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ from typing import Any
 
 from judge import command, lines, write_config
 from PIL import Image as Images
+from starter import CRAWLER, popen
 
 from crawler.events import Stored
 from crawler.log.codec import encode
@@ -125,14 +125,14 @@ class Served:
     """`crawler pairs review` on a port of its own; `kill` and `start` keep the port and the token."""
 
     def __init__(self, folder: Path, port: int, *arguments: str) -> None:
-        self._command = [sys.executable, "-m", "crawler", "pairs", "review", str(folder), "--port", str(port)]
+        self._command = [*CRAWLER, "pairs", "review", str(folder), "--port", str(port)]
         self._command += arguments
         self.process: subprocess.Popen[str] | None = None
         self.start()
 
     def start(self) -> None:
         """Start it and wait until it is there."""
-        self.process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.process = popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         self.url = self.process.stdout.readline().strip()
         assert self.url, self.process.communicate()[1]
