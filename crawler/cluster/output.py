@@ -137,7 +137,7 @@ class Output:
         if odd is not None:
             raise Missing(f"{odd[:200]}: is no path of an image")
         if self._objects is None:
-            wrong = await self._ask(lambda: next(_wrong(self.home, files), None))
+            wrong = await self._ask(lambda: next(_wrong(f"{self.home}/", files), None))
         else:
             step = max(1, len(files) // SAMPLE)
             wrong = await self._ask(lambda: next(self._wrong_objects(files[::step]), None))
@@ -234,10 +234,10 @@ def _put(disk: Disk, path: Path, data: bytes) -> None:
     disk.sync_folder(path.parent)
 
 
-def _wrong(home: Path, files: Iterable[tuple[str, int]]) -> Iterator[str]:
+def _wrong(below: str, files: Iterable[tuple[str, int]]) -> Iterator[str]:
     for path, size in files:
         try:
-            if os.lstat(home / path).st_size == size:
+            if os.lstat(below + path).st_size == size:
                 continue
         except FileNotFoundError:
             pass

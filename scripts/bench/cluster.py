@@ -2,13 +2,15 @@
 """What a cluster costs: each message between its parts, permits a second, and CPU an image beside one process.
 
     scripts/bench/cluster.py messages [--rounds 3]
+    scripts/bench/cluster.py count [--images 6000] [--rate 0] [--workers 1 2]
     scripts/bench/cluster.py crawl [--rounds 3] [--images 6000] [--size "300 KB"] [--workers 1 2]
 
 `messages` starts Ray with the real coordinator and budget and sends them what workers and drivers send; CPU is what the
-kernel accounts to the actor's process. `crawl` fetches the same works from nginx on loopback with one process, and
-with workers on a Ray that runs already; CPU is of all processes of the run (driver, workers, coordinator, budget, Ray's
-own) while the middle nine tenths of the images came: starting up is told apart. The machine may be shared: ratios mean
-something.
+kernel accounts to the actor's process. `count` runs workers, driver, coordinator and budget in one loop, each message
+on its way for as long as Ray takes, and counts them: whoever else uses the machine changes little. `crawl` fetches the
+same works from nginx on loopback with one process, and with workers on a Ray that runs already; CPU is of all processes
+of the run (driver, workers, coordinator, budget, Ray's own) while the middle nine tenths of the images came: starting
+up is told apart. The machine may be shared: ratios mean something.
 """
 
 from __future__ import annotations
@@ -25,9 +27,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import bench_origin
 from bench_origin import SIZES, Origin
@@ -35,10 +38,13 @@ from contenders import WHOLE, Job
 
 if TYPE_CHECKING:
     from crawler.cluster.ray_crew import Crew
+    from crawler.settings import Settings
 
 bench_origin.FIRST_PORT = 21_000 + os.getpid() % 1000 * 10
 """More than one of us may run."""
 TICKS = os.sysconf("SC_CLK_TCK")
+TRIP_S = 0.002
+"""A message of Ray there and back."""
 
 
 class Crawled(NamedTuple):
@@ -163,6 +169,89 @@ def messages(args: argparse.Namespace) -> None:
         shutil.rmtree(folder)
 
 
+# ------------------------------------------------------------------------------------------- count
+
+
+class Counted:
+    """A coordinator or a budget whose messages are counted, and take so long there and back."""
+
+    def __init__(self, inner: object, counts: Counter[str]) -> None:
+        self._inner = inner
+        self._counts = counts
+
+    def __getattr__(self, method: str) -> Callable[..., Awaitable[object]]:
+        async def ask(*arguments: object) -> object:
+            self._counts[method] += 1
+            await asyncio.sleep(TRIP_S)
+            return await getattr(self._inner, method)(*arguments)
+
+        return ask
+
+
+async def counted(settings: Settings, workers: int, counts: Counter[str]) -> None:
+    """A crawl by so many workers, in this loop. Raises SystemExit where it does not end well."""
+    from crawler.cluster.driver import Driver
+    from crawler.cluster.ray_actors import share_of
+    from crawler.cluster.ray_parts import budget, coordinator
+    from crawler.cluster.worker import Worker
+
+    desk: Any = Counted(await coordinator(settings, again=False), counts)
+    till: Any = Counted(budget(settings, {}, again=False), counts)
+    async with asyncio.TaskGroup() as group:
+        for number in range(workers):
+            group.create_task(Worker(share_of(settings, workers), "", f"w{number}", desk, till).run())
+        outcome = await Driver(settings, "", desk, till, workers).go()
+    if outcome.code:
+        raise SystemExit(outcome.text)
+
+
+def count(args: argparse.Namespace) -> None:
+    """The table of messages that a crawl sends, by kind."""
+    import uvloop
+
+    from crawler.cli.loading import load
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # nginx is stopped on the way out
+    base = Path(tempfile.mkdtemp(dir=args.dir))
+    base.chmod(0o755)  # nginx reads it as somebody else
+    origin = Origin(base / "origin", 0)
+    try:
+        origin.start(args.images)
+        print("| workers | images/s | message | a second | per 1,000 images |")
+        print("| --- | --- | --- | --- | --- |")
+        for workers in args.workers:
+            job, images = job_of(base, f"count{workers}", origin, args)
+            WHOLE["crawler, whole job"](job)
+            flags = {"limits.images.rate": str(args.rate), "limits.api.rate": str(args.rate)}
+            with contextlib.chdir(job.folder):
+                settings = load(job.folder / "c.toml", flags, {}).settings
+                counts, began = Counter[str](), time.perf_counter()
+                with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                    runner.run(counted(settings, workers, counts))
+            seconds = time.perf_counter() - began
+            for message, number in [*sorted(counts.items()), ("all", counts.total())]:
+                told = f"{number / seconds:.2f} | {1000 * number / images:.2f}"
+                print(f"| {workers} | {images / seconds:,.0f} | {message} | {told} |", flush=True)
+            shutil.rmtree(job.folder)
+    finally:
+        origin.stop()
+        shutil.rmtree(base, ignore_errors=True)
+
+
+def job_of(base: Path, name: str, origin: Origin, args: argparse.Namespace) -> tuple[Job, int]:
+    """The first works of the origin that have so many images together, and how many these have."""
+    folder = base / name.replace(" ", "-")
+    (folder / "out").mkdir(parents=True)
+    ids: list[int] = []
+    listed = 0
+    for id, pages in origin.ids:
+        if listed < args.images:
+            ids.append(id)
+            listed += pages
+    port, size = origin.port(args.size, tls=True), SIZES[args.size]
+    return Job(folder, base / "origin/ca.pem", [], ids, port, size, "none", base), listed
+
+
 # ------------------------------------------------------------------------------------------- crawl
 
 
@@ -239,17 +328,9 @@ def crawl(args: argparse.Namespace) -> None:
         origin.start(args.images)
         for number in range(args.rounds):
             for name, flags in ways.items():
-                folder = base / f"{name}{number}".replace(" ", "-")
-                (folder / "out").mkdir(parents=True)
-                ids, listed = [], 0
-                for id, pages in origin.ids:
-                    if listed < args.images:
-                        ids.append(id)
-                        listed += pages
-                job = Job(folder, base / "origin/ca.pem", [], ids, origin.port(args.size, tls=True), SIZES[args.size],
-                          "none", base)  # fmt: skip
+                job, listed = job_of(base, f"{name}{number}", origin, args)
                 found[name].append(crawled(job, listed, flags))
-                shutil.rmtree(folder)
+                shutil.rmtree(job.folder)
                 print(name, json.dumps(found[name][-1]), file=sys.stderr, flush=True)
     finally:
         origin.stop()
@@ -271,15 +352,16 @@ def crawl(args: argparse.Namespace) -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("messages", "crawl"))
+    parser.add_argument("what", choices=("messages", "count", "crawl"))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--images", type=int, default=6000)
     parser.add_argument("--items", type=int, default=200, help="works in a shard, for the table of messages")
+    parser.add_argument("--rate", type=float, default=0, help="of images and metadata a second, to count messages")
     parser.add_argument("--size", choices=list(SIZES), default="300 KB")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--dir", type=Path, default=Path("/dev/shm"), help="where files go")  # noqa: S108
     args = parser.parse_args()
-    (messages if args.what == "messages" else crawl)(args)
+    {"messages": messages, "count": count, "crawl": crawl}[args.what](args)
 
 
 if __name__ == "__main__":
