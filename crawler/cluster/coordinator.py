@@ -30,7 +30,7 @@ ATTEMPTS = 3
 """So many failed or expired attempts, and a shard is parked: it may be what kills its workers."""
 _GRACE = 0.25
 """This part of a ttl later a lease ends here than it does with its holder: more than clocks differ in speed."""
-_WAIT_S, _ASKED_PER_S = 0.25, 500
+_WAIT_S, _ASKED_PER_S = 0.5, 500
 """Idle workers ask this often, and all of them together no more than so many times a second."""
 _ASKED_MAX = 4096
 _KEPT = 64

@@ -25,7 +25,7 @@ STAKE_S = 8.0
 worker's tasks begin anew with it, however many works it holds."""
 SHARDS, URLS_MOST = 200_000, 10_000
 """Of very long lists shards are larger: each is a log of its own, whose name whoever reads the main log remembers."""
-LEAST, LEAST_S, FIRST = 8, 2.0, 128
+LEAST, LEAST_S = 8, 2.0
 """No shard is less than what a worker does in LEAST_S, unless one of its own is not left for each worker."""
 SHARES = 4
 """The works that are left make at least so many shards for each worker, so that none is idle before the end."""
@@ -98,7 +98,7 @@ class Packer:
     def _size(self, item: Item, workers: int) -> int:
         """Guided by what is left (large shards first, small ones at the end) and by how fast it goes."""
         most = WORKS if item.url is None else min(URLS_MOST, max(URLS, self.todo // SHARDS))
-        minute = int(self.speed * COMMIT_S) if self.speed else FIRST
+        minute = int(self.speed * COMMIT_S) if self.speed else most
         workers, least = max(1, workers), LEAST
         if self.sure:
             most = max(most, min(URLS_MOST, int(self.speed * STAKE_S)))

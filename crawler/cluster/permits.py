@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
+from contextlib import suppress
 from functools import partial
 from itertools import count
 from weakref import WeakValueDictionary
@@ -33,8 +34,6 @@ HORIZON_S, HORIZON_MAX_S = 0.25, 0.9
 """For so long ahead permits are fetched, for hosts that are asked all the time; longer where messages are far apart."""
 REPORT_S = 1.0
 """What was heard is told so late at the latest; a refusal at once."""
-EARLY_S = 0.5
-"""Hosts without a limit ask to stay so, this much before they must, when a message goes to the budget anyway."""
 _ASKS_MAX = 500
 _HEARD_MAX = 64
 _TICK_S = 1e-5
@@ -113,11 +112,9 @@ class Permits:
         self._woken.set()
 
     async def _sleep(self, seconds: float) -> None:
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(max(seconds, _TICK_S) if seconds < math.inf else None):
                 await self._woken.wait()
-        except TimeoutError:
-            return
 
     async def _speak(self, loop: asyncio.AbstractEventLoop, now: float) -> None:
         """One message for all who have something to say. Raises Unreachable: then it is said again."""
@@ -308,12 +305,12 @@ class PermitPace:
         self._urgent = self._urgent or self._since < math.inf
 
     def free(self, now: float) -> bool:
-        """Whether it needs no permits now: then it may speak at any time, and does so when others have to."""
+        """Whether it needs no permits: then it speaks when others have to."""
         return now < self._free_until
 
     def say(self, now: float) -> Ask:
         """What was heard and what is wanted."""
-        if self.free(now) and now >= self._renew_at - EARLY_S:
+        if self.free(now) and now >= self._renew_at - REPORT_S / 2:  # a message goes to the budget anyway
             self._renew, self._renew_at = True, math.inf
         passed = now - self._asked_at
         if passed >= GAP_S / 2:
