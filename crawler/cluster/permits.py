@@ -60,10 +60,9 @@ class Permits:
 
     def pace(self, host: str, lane: Lane, limits: HostLimits) -> PermitPace:
         """The pace of a host (a `fetch.pacing.Paces`)."""
-        pace = PermitPace(self, host, lane, limits)
-        clock = asyncio.get_running_loop().time
-        pace.purse = self._purses[host] = self._purses.get(host) or Purse(clock, partial(next, self._number))
-        pace.purse.wake = partial(self.wake, pace)
+        purse = self._purses.get(host) or Purse(asyncio.get_running_loop().time, partial(next, self._number))
+        pace = PermitPace(self, host, lane, limits, purse)
+        self._purses[host], purse.wake = purse, partial(self.wake, pace)
         return pace
 
     def account(self, host: str) -> Purse:
@@ -141,8 +140,8 @@ class Permits:
 class PermitPace:
     """A `fetch.pacing.Pacing`: one host, paced by permits."""
 
-    def __init__(self, permits: Permits, host: str, lane: Lane, limits: HostLimits) -> None:
-        self._permits = permits
+    def __init__(self, permits: Permits, host: str, lane: Lane, limits: HostLimits, purse: Purse) -> None:
+        self._permits, self._purse = permits, purse
         self._loop = asyncio.get_running_loop()
         self._host = host
         self._lane: Lane = lane
@@ -167,8 +166,6 @@ class PermitPace:
         self._queued = 0
         self._waiter: asyncio.Future[None] | None = None
         self._speed, self._asked_at = 0.0, self._loop.time()
-        self.purse: Purse | None = None
-        """What it may spend of limits.daily, and what came."""
 
     # -- as a pace -----------------------------------------------------------------------------------
 
@@ -271,9 +268,7 @@ class PermitPace:
 
     async def wait(self, gate: Gate, seconds: float, queued: int) -> None:
         """Until a permit may be used, or came. Raises Draining."""
-        self._queued = queued
-        if self.purse is not None:
-            self.purse.lined = queued
+        self._queued = self._purse.lined = queued
         if len(self._slots) < queued:
             self._permits.wake(self)
         waiter = self._waiter = self._loop.create_future()
@@ -282,9 +277,7 @@ class PermitPace:
             await gate.turn(waiter)
         finally:
             timer.cancel()
-            self._waiter, self._queued = None, 0
-            if self.purse is not None:
-                self.purse.lined = 0
+            self._waiter, self._queued, self._purse.lined = None, 0, 0
 
     # -- as the worker's voice -----------------------------------------------------------------------
 
@@ -298,7 +291,7 @@ class PermitPace:
             due = min(due, max(self._ask_at, now))
         if self._probing and self._slots:
             due = min(due, self._slots[0].latest + GAP_S)
-        return due if self.purse is None else min(due, self.purse.due(now))
+        return min(due, self._purse.due(now))
 
     def urge(self) -> None:
         """What there is to tell is told now."""
@@ -318,14 +311,13 @@ class PermitPace:
             self._asked_at = now
         clean = tuple([now - sent for sent in self._clean])
         refused = tuple([refusal._replace(age_s=now - sent) for sent, refusal in self._refused])
-        purse = self.purse
-        report = Report(self._cleans, clean, refused, self._sent, self._probed, 0 if purse is None else purse.bytes)
+        report = Report(self._cleans, clean, refused, self._sent, self._probed, self._purse.bytes)
         self._sent = self._cleans = 0
         self._clean, self._refused, self._stride = [], [], 1
         self._since, self._urgent, self._probed = math.inf, False, False
         wanted = self._wanted(now) if self._ask_at <= now + GAP_S else 0
         wanted, self._renew = max(wanted, self._renew), False
-        return Ask(self._host, self._lane, wanted, report, None if purse is None else purse.say(now, self._speed))
+        return Ask(self._host, self._lane, wanted, report, self._purse.say(now, self._speed))
 
     def unsaid(self, ask: Ask, then: float) -> None:
         """The message may not have arrived: what it said is said again. (What is heard twice is no news.)"""
@@ -344,8 +336,7 @@ class PermitPace:
     def take(self, grant: Grant, moment: Moment, clock: Reckoning, now: float) -> None:
         """What the budget said."""
         self._rate, self._budget, self._limit = grant.rate, grant.budget, grant.limit
-        if self.purse is not None:
-            self.purse.fill(grant.portion, clock.low, now)
+        self._purse.fill(grant.portion, clock.low, now)
         if self._refused:  # heard since we asked, and more recent than what it said
             self._probed |= grant.probing and grant.count > 0
             return
