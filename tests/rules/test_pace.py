@@ -7,8 +7,10 @@ from crawler.rules.rate import RETRY_AFTER_MAX_S, Change, Gcra, Pace
 from crawler.rules.settings import RetrySettings
 
 
-def pace(rate: float = 10, *, adaptive: bool = False, memory: Memory | None = None, cap_s: float = 120) -> Pace:
-    return Pace(rate, 1, 0.0, adaptive=adaptive, retry=RetrySettings(base_s=1, cap_s=cap_s), memory=memory)
+def pace(
+    rate: float = 10, *, adaptive: bool = False, memory: Memory | None = None, cap_s: float = 120, base_s: float = 1
+) -> Pace:
+    return Pace(rate, 1, 0.0, adaptive=adaptive, retry=RetrySettings(base_s=base_s, cap_s=cap_s), memory=memory)
 
 
 def until(change: Change | None) -> float:
@@ -37,6 +39,9 @@ def test_a_turn_is_taken_now_exactly_when_it_is_due() -> None:
     burst.reserve(50.0)
     assert [burst.take_now(50.0) for _ in range(3)] == [True, True, False]
     assert burst.ready == 50.5
+    again = Gcra(2, 3, 0.0)
+    again.reserve(50.0)
+    assert not again.take_now(49.9), "turns never run backwards, saved up or not"
 
 
 def test_without_a_limit_turns_are_taken_in_order_of_time() -> None:
@@ -57,6 +62,9 @@ def test_another_rate_carries_what_is_owed_over() -> None:
     assert gcra.reserve(0.2) == pytest.approx(1.2)
     gcra.set_rate(0, 1.2)
     assert [gcra.reserve(1.3), gcra.reserve(1.3)] == [1.3, 1.3]
+    rested = Gcra(10, 3, 0.0)
+    rested.set_rate(1, 10.0)
+    assert [rested.reserve(10.0) for _ in range(4)] == [10, 10, 10, 11]
 
 
 # -- refusals --------------------------------------------------------------------------------------
@@ -77,6 +85,7 @@ def test_late_replies_of_a_window_are_news_only_where_they_ask_for_more() -> Non
     assert p.refused(5, 6, None, "429") is None
     assert p.refused(5, 6, 9.5, "again") == Change(10, 15.5, "again")
     assert p.blocked_until == 15.5
+    assert p.refused(5, 20, None, "429") is None, "nor is one that comes when the block is over"
     assert p.blocks == 1
     assert until(p.refused(5.1, 7, None, "429")) == 15.5, "a block is never shortened"
     assert p.blocks == 2
@@ -94,10 +103,10 @@ def test_nothing_goes_now_while_a_block_is_probed() -> None:
     assert p.ready == 50.5
 
 
-@pytest.mark.parametrize("adaptive", [False, True])
-def test_the_second_block_is_probed_when_the_first_one_was_over(adaptive: bool) -> None:
+@pytest.mark.parametrize(("rate", "adaptive"), [(10, False), (10, True), (0, False)])
+def test_the_second_block_is_probed_when_the_first_one_was_over(rate: float, adaptive: bool) -> None:
     """The first took 15 s of growing pauses to find out; of the second one, only the first pause is a guess."""
-    p = pace(adaptive=adaptive)
+    p = pace(rate, adaptive=adaptive)
     assert [until(p.refused(t, t, None, "429")) for t in (1, 2, 4, 8)] == [2, 4, 8, 16]
     p.clean(16, 16)
     assert until(p.refused(100, 100, None, "429")) == 101
@@ -113,8 +122,8 @@ def test_a_block_that_was_over_sooner_than_known_teaches_nothing() -> None:
     """The last refusal came before the known length was up: how long it lasted is not seen."""
     p = pace(memory=Memory(10, block_s=60))
     assert [until(p.refused(t, t, None, "429")) for t in (1, 2)] == [2, 61]
-    p.clean(61, 61)
-    assert p.memory(61).block_s == 60
+    p.clean(62, 62)
+    assert p.memory(62).block_s == 60
     assert [until(p.refused(t, t, None, "429")) for t in (100, 101)] == [101, 160]
     assert until(p.refused(160, 160, None, "429")) == 164
     p.clean(164, 165)
@@ -131,9 +140,86 @@ def test_refusals_that_pass_at_once_are_waited_out_for_less_and_less() -> None:
         now += 10
     assert waits == [1, 0.5, 0.25, 0.125, 0.0625, 0.0625, 0.0625]
     p.refused(now, now, None, "503")
-    p.refused(now + 1, now + 1, None, "503")
+    assert until(p.refused(now + 1, now + 1, None, "503")) == now + 3, "only the first pause is shorter"
     p.clean(now + 3, now + 3)
     assert until(p.refused(now + 50, now + 50, None, "503")) == now + 51
+    p.clean(now + 51, now + 51)
+    assert until(p.refused(now + 60, now + 60, None, "503")) == now + 60.5
+
+
+def test_pauses_may_be_short() -> None:
+    """Nothing is known of how long blocks last before one was seen."""
+    p = pace(base_s=0.1)
+    waits = [until(p.refused(t, t, None, "429")) - t for t in (1.0, 1.1, 1.3)]
+    assert waits == pytest.approx([0.1, 0.2, 0.4])
+
+
+def test_where_refusals_are_noise_five_in_a_row_are_a_block() -> None:
+    """A host without a limit: four more than the first before it counts as one, and before the length that is known
+    is waited for."""
+    p = pace(0, adaptive=True, cap_s=10)
+    for t in (1, 2, 4, 8):
+        p.refused(t, t, None, "429")
+    p.clean(16, 16)
+    assert (p.rate, p.memory(16).block_s) == (0, 0)
+    for t in (21, 22, 24, 28, 36, 46):
+        p.refused(t, t, None, "429")
+    p.clean(66, 66)
+    assert p.rate > 0
+    assert p.memory(66).block_s == 45
+    p.configure(0, 1, 70, adaptive=True)
+    for at, together in ((75, 5), (80, 6)):
+        for _ in range(together):
+            p.refused(at, at + 0.1, None, "429")
+        p.clean(at + 2, at + 2)
+        assert (p.rate > 0) is (together == 6)
+    p.configure(0, 1, 90, adaptive=True)
+    ends = [until(p.refused(t, t, None, "429")) for t in (100, 101, 103, 107, 115, 125)]
+    assert ends == [101, 103, 107, 115, 125, 145]
+
+
+def met(p: Pace, at: float) -> float:
+    """Twenty pass at once, one is refused and so are four that were under way, and two tries; then it answers again:
+    how long the first wait was."""
+    for n in range(25):
+        p.sent(at + 0.05 * (n > 20))
+    for _ in range(20):
+        p.clean(at - 1, at + 0.1)
+    first = until(p.refused(at, at + 0.1, None, "429"))
+    for _ in range(4):
+        assert p.refused(at + 0.05, at + 0.2, None, "429") is None
+    end = first
+    for _ in range(2):
+        p.sent(end)
+        end = until(p.refused(end, end, None, "429"))
+    p.clean(end, end)
+    return first - at - 0.1
+
+
+def test_a_wall_that_was_expected_is_waited_out_at_once() -> None:
+    """Met where it was to be met: the first pause is as long as the last block; what was refused took no room."""
+    p = pace(16, adaptive=True)
+    assert met(p, 100.0) == pytest.approx(1)
+    assert p.memory(107).block_s == pytest.approx(7)
+    assert met(p, 1e5) == pytest.approx(7)
+    assert p.memory(1e5 + 60).room == 20
+
+
+@pytest.mark.parametrize("how", ["reserve", "reserve_now", "sent"])
+def test_the_learner_is_told_of_what_goes_out(how: str) -> None:
+    """And of what does not after all: the rate is halved from what was really asked."""
+    p = pace(10, adaptive=True)
+    for n in range(1, 11):
+        assert getattr(p, how)(float(n)) in (n, True, None)
+    for n in range(10):
+        p.sent(20 + n / 100)
+    p.unsent(19)
+    assert p.refused(10, 10, None, "429") == Change(pytest.approx(0.55), 11, "429")  # type: ignore[arg-type]
+    for quiet in (pace(adaptive=False), pace(0, adaptive=False)):
+        getattr(quiet, how)(1.0)
+        quiet.sent(1.0)
+        quiet.unsent(0.0)
+        assert quiet.rate == quiet.budget
 
 
 def test_pauses_grow_to_the_cap_and_stay_finite() -> None:
@@ -159,6 +245,10 @@ def test_connections_that_fail_seldom_slow_little(cleans: int, rate: float) -> N
     assert p.troubled(50, 60, "connect") == Change(rate, None, "connect")
     assert p.troubled(60, 61, "connect") is None, "sent before the cut"
     assert until_rate(p.troubled(60.5, 61, "connect")) == rate / 2
+    for n in range(cleans):
+        p.clean(62 + n / 100, 62 + n / 100)
+    before = p.rate
+    assert until_rate(p.troubled(90, 90, "connect")) == pytest.approx(before * (0.5 if cleans < 8 else 0.9))
 
 
 def until_rate(change: Change | None) -> float:
@@ -229,16 +319,18 @@ def test_a_refusal_lasts_if_more_than_one_request_met_it() -> None:
         assert p.rate == rate, (others, same, stragglers)
 
 
-def test_good_replies_of_the_same_window_weigh_against_refused_ones() -> None:
-    """Three refused and four answered of requests sent together: no wall."""
+@pytest.mark.parametrize(("refused", "answered", "rate"), [(3, 2, 9), (3, 1, 5), (4, 2, 5), (4, 3, 9), (2, 0, 9)])
+def test_good_replies_of_the_same_window_weigh_against_refused_ones(refused: int, answered: int, rate: float) -> None:
+    """Three or more requests that were sent together are refused, and fewer answered: a wall."""
     p = pace(adaptive=True)
     p.refused(1, 2, None, "429")
-    for _ in range(2):
+    for _ in range(refused - 1):
         p.refused(1, 2.1, None, "429")
-    for _ in range(4):
+    for _ in range(answered):
         p.clean(1, 2.1)
-    p.clean(3, 3)
-    assert p.rate == 9
+    assert p.memory(2.2).again_s == (PATIENCE_S if refused > max(2, answered) else 0)
+    p.clean(3, 3)  # one good reply more
+    assert p.rate == rate
 
 
 # -- from run to run -------------------------------------------------------------------------------
@@ -252,6 +344,10 @@ def test_a_block_of_an_earlier_run_goes_on() -> None:
     assert until(p.refused(30, 30, None, "429")) == 32, "the second pause of its row"
     far = pace(memory=Memory(10, blocked_s=1e6, refusing=True))
     assert far.blocked_until == RETRY_AFTER_MAX_S
+    fresh = pace(adaptive=True, memory=Memory(5))
+    fresh.refused(1, 1, None, "429")
+    fresh.clean(2, 2)
+    assert fresh.rate == 9, "its own, that passed at once"
     over = pace(memory=Memory(10, blocked_s=30, refusing=False))
     assert (over.blocks, over.ready) == (0, 0.1)
 
@@ -265,7 +361,7 @@ def test_a_block_of_an_earlier_run_slows_no_further_at_once(refusals: int, again
         now = until(p.refused(now, now, None, "429"))
         assert p.rate == 5
     change = p.clean(now, now)
-    assert change is None or change.reason == "resumed"
+    assert change == Change(5, None, "resumed")
     assert p.rate == pytest.approx(5, rel=0.02)
     assert p.memory(now).again_s == again_s
     p.refused(now + 1, now + 1, None, "429")
@@ -283,7 +379,12 @@ def test_a_reload_keeps_what_was_learnt_and_the_block() -> None:
     assert p.rate == 5
     p.configure(20, 1, 102, adaptive=True)
     assert (p.rate, p.budget) == (5, 20)
-    p.configure(2, 1, 102, adaptive=True)
+    p.refused(103, 103, None, "429")
+    rate = p.rate
+    p.configure(20, 1, 104, adaptive=True)
+    assert p.clean(105, 105) is None, "the block was the old budget's"
+    assert p.rate == pytest.approx(rate, rel=0.25)
+    p.configure(2, 1, 106, adaptive=True)
     assert (p.rate, p.budget) == (2, 2)
     p.configure(7, 1, 102, adaptive=False)
     assert (p.rate, p.budget) == (7, 7)
@@ -292,3 +393,5 @@ def test_a_reload_keeps_what_was_learnt_and_the_block() -> None:
     assert p.reserve(111) == 200
     assert p.clean(112, 112) is None
     assert p.rate == 8
+    p.configure(30, 1, 300, adaptive=True)
+    assert p.rate == 30, "a rate that was not to learn is nothing that was learnt"
