@@ -36,6 +36,26 @@ def pytest_unconfigure() -> None:
         starter.warm.close()
 
 
+SLOW = (
+    *("cluster/test_ray_small.py", "docs/test_documents.py", "docs/test_pairs_recipe.py", "test_wheel.py"),
+    *("worlds/test_worlds.py", "pairs/test_review_browser.py", "store/test_object_run.py", "kill/test_kill.py"),
+    *("pairs/test_find.py", "store/test_by_address.py", "crawl/test_crawl.py", "page/test_page_browser.py"),
+    *("store/test_writers.py", "kill/test_failpoints.py", "dataset/", "crawl/", "rules/test_learning.py", "collect/"),
+    *("laws/test_spending.py", "cluster/", "kill/", "pairs/", "watch/test_time_left.py", "api/", "cli/", "page/"),
+)
+"""What takes long, the longest first: begun last, it would keep one process busy while the others have nothing left."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slow ones first; a module's tests stay together, in their order."""
+    places = {path: rank(path) for path in {item.path for item in items}}
+    items.sort(key=lambda item: places[item.path])
+
+
+def rank(path: Path) -> int:
+    return next((n for n, part in enumerate(SLOW) if f"/tests/{part}" in path.as_posix()), len(SLOW))
+
+
 @pytest.fixture(autouse=True)
 def loopback_only() -> Iterator[None]:
     """Fails any test that opened, or looked up, anything but loopback."""

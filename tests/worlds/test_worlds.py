@@ -39,14 +39,14 @@ def play(seeds: Iterable[int], kills: int | None = None) -> list[Told]:
 
 
 class TestOneHalf:
-    @pytest.mark.parametrize("start", range(0, 160, BATCH))
+    @pytest.mark.parametrize("start", range(0, 80, BATCH))
     def test_every_law_holds(self, start: int) -> None:
         """Whatever a seed brings, it ends, with exactly what the site has, within the budget, and nothing lost."""
         play(range(start, start + BATCH))
 
 
 class TestOtherHalf:
-    @pytest.mark.parametrize("start", range(160, 320, BATCH))
+    @pytest.mark.parametrize("start", range(80, 160, BATCH))
     def test_every_law_holds(self, start: int) -> None:
         """As the other half."""
         play(range(start, start + BATCH))
@@ -65,10 +65,10 @@ class TestManyKills:
             seed += BATCH
         assert cuts > 100
 
-    @pytest.mark.parametrize("start", range(0, 1000, 250))
+    @pytest.mark.parametrize("start", [160, *range(200_000, 201_000, 250)])
     def test_a_thousand_more_seeds(self, start: int) -> None:
         """As in every run, with others."""
-        play(range(200_000 + start, 200_000 + start + 250))
+        play(range(start, start + 250))
 
 
 class TestTheSimulationItself:
