@@ -66,6 +66,65 @@ def test_the_sketch_is_moved_and_scaled_by_hand(run: Run, open_tab: Open) -> Non
         assert run.verdicts() == {}
 
 
+@pytest.mark.long  # each touch waits for a frame
+def test_the_sketch_is_moved_and_scaled_with_fingers(run: Run, open_tab: Open) -> None:
+    """One finger drags, two scale around the point between them and drag by it, three hold it; whichever comes, goes or
+    is taken away, nothing jumps, and the colouring and the page itself stay as they are."""
+    with served(run.folder) as server:
+        tab = open_tab(server.url)
+        page = tab.page
+        tab.shows()
+        page.keyboard.press("Shift+R")
+        page.keyboard.press("o")
+        sketch, colored = page.locator("#over .side1"), page.locator("#over .side0")
+        line = page.context.new_cdp_session(page)
+
+        def box() -> tuple[float, ...]:
+            found = sketch.bounding_box()
+            return tuple(found[name] for name in ("x", "y", "width", "height"))
+
+        def touch(kind: str, **fingers: tuple[float, float]) -> tuple[float, ...]:
+            points = [{"x": x + at[0], "y": y + at[1], "id": "abc".index(name)} for name, at in fingers.items()]
+            line.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": points})
+            return box()
+
+        before, under = box(), colored.bounding_box()
+        x, y = before[0] + before[2] / 2, before[1] + before[3] / 2
+        touch("Start", a=(0, 0))
+        for step in (10, 20, 30):
+            touch("Move", a=(step, -step))
+        assert touch("End", a=(30, -30)) == pytest.approx((before[0] + 30, before[1] - 30, *before[2:]), abs=1)
+
+        page.keyboard.press("0")
+        touch("Start", a=(-50, 0))
+        touch("Start", a=(-50, 0), b=(50, 0))
+        for step in range(1, 11):
+            left, top, wide, high = touch("Move", a=(-50 - 4 * step, 2 * step), b=(50 + 6 * step, 2 * step))
+        assert (wide, high) == pytest.approx((2 * before[2], 2 * before[3]), rel=0.02), "100 px between became 200"
+        assert (left + wide / 2 - x, top + high / 2 - y) == pytest.approx((10, 20), abs=2), "around their middle"
+        now = touch("Start", a=(-90, 20), b=(110, 20), c=(0, 60))
+        assert touch("Move", a=(-60, 50), b=(170, 60), c=(80, 90)) == now, "three hold it"
+        assert touch("End", c=(80, 90)) == now
+        assert touch("Move", a=(-50, 50), b=(180, 60)) == pytest.approx((now[0] + 10, *now[1:]), abs=1), "no jump"
+        now = touch("End", a=(-50, 50))
+        then = touch("Move", b=(190, 80))
+        assert then == pytest.approx((now[0] + 10, now[1] + 20, *now[2:]), abs=1), "the one that is left drags"
+        assert touch("Cancel") == then
+        assert not page.locator("#over.held").count()
+        for _ in range(2):  # two quick pinches are no double click
+            touch("Start", a=(-50, 0), b=(50, 0))
+            touch("Move", a=(-55, 0), b=(55, 0))
+            touch("Move", a=(-50, 0), b=(50, 0))
+            touch("End")
+        assert box() == pytest.approx(then, abs=2)
+        assert colored.bounding_box() == under
+        assert page.evaluate("[visualViewport.scale, scrollX, scrollY].join()") == "1,0,0"
+        page.keyboard.press("0")
+        assert box() == pytest.approx(before, abs=0.5)
+        tab.saved()
+        assert run.verdicts() == {}
+
+
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_large_originals_are_there_in_time(

@@ -34,7 +34,8 @@ export class Lay {
   }
 }
 
-// Listens for a hand on `over`: one pointer drags, two pinch, the wheel scales. `stage` knows how much a pixel is.
+// Listens for a hand on `over`: one pointer drags, two pinch, more hold it, the wheel scales. `stage` knows how much a
+// pixel is.
 export function handle(over, stage) {
   const down = new Map();
   const spread = () => {
@@ -49,9 +50,10 @@ export function handle(over, stage) {
   });
   over.addEventListener("pointermove", (event) => {
     const at = down.get(event.pointerId);
-    if (!at || down.size > 2) return;
+    if (!at) return;
     const before = down.size === 2 ? spread() : { x: at.x, y: at.y };
     Object.assign(at, { x: event.clientX, y: event.clientY });
+    if (down.size > 2) return; // where each is counts when one of them has gone
     const now = down.size === 2 ? spread() : { x: at.x, y: at.y };
     stage.drag(now.x - before.x, now.y - before.y);
     if (down.size === 2 && before.far > 8) stage.grow(now.far / before.far, now.x, now.y);
