@@ -134,9 +134,8 @@ class Wall:
         ]
         if not ruled_in:
             return None
-        places = [k + share for k in ruled_in for share in _SHARES if self._agree(k, share)] or [
-            float(k + share) for k in ruled_in for share in (0, 1)
-        ]
+        # Where no place agrees that was looked at: the slowest candidate that is not ruled out.
+        places = [k + share for k in ruled_in for share in _SHARES if self._agree(k, share)] or [ruled_in[-1] + 1.0]
         # If there are several bands, the slowest: the others are of hardly a limit at all.
         first = last = max(places)
         for place in sorted(places, reverse=True):

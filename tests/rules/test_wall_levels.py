@@ -189,8 +189,8 @@ def test_of_several_bands_the_slowest_is_told() -> None:
     steep._hits.append([10.0] + [20.0] * 32)
     steep._peaks = [15.0] + [30.0] * 32
     limit = steep.limit()
-    assert limit is not None, "no place between two candidates, but not ruled out either"
-    assert (limit.low, limit.high, limit.room) == (pytest.approx(16 * 2 ** (-1 / 32)), 16, 19)
+    assert limit is not None, "no place between two candidates agrees, but not all are ruled out: the slower one"
+    assert limit == Limit(16 * 2 ** (-1 / 32), 16 * 2 ** (-1 / 32), 19)
 
 
 def test_hits_that_differ_by_one_are_at_one_level() -> None:
