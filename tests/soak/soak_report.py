@@ -74,6 +74,7 @@ def table(wanted: Amounts, found: dict[str, Any]) -> list[str]:
         ("descriptors", f"peak {peak['fds']}; after a run as many as before it, in all of {len(ended)} that ended"),
         ("tasks", f"peak {peak['tasks']}, with at most {peak['in_flight']} works in flight; none left after a run"),
         ("log", ", ".join(f"{count:,} {event}" for event, count in sorted(found["events"].items()))),
+        ("not as it must be", "; ".join(found["wrong"]) or "nothing"),
         ("machine", f"{os.cpu_count()} cores, Python {platform.python_version()}"),
     ]  # fmt: skip
     return ["| soak | |", "| --- | --- |", *(f"| {name} | {text} |" for name, text in rows)]

@@ -18,6 +18,7 @@ def test_a_soak_in_small(tmp_path: Path) -> None:
     """Killed, drained, on full disks and with changing limits it ends exact to the byte, flat, nothing left."""
     wanted = Amounts(ids=2500, kills=3, fulls=2, drains=1, reloads=6)
     found = soak(tmp_path, wanted, minutes=14)
+    assert found["wrong"] == []
     assert sum(found["outcomes"][what] for what in ("done", "not_found", "restricted")) == 2500
     whats = [told.what for told in found["told"]]
     assert whats.count("kill") + whats.count("early") == 3
@@ -28,10 +29,10 @@ def test_a_soak_in_small(tmp_path: Path) -> None:
     assert "2,500" in (tmp_path / "report" / "soak.md").read_text()
 
 
-def leg(rss: float = 90.0, leak: float = 0.0, **other: Any) -> Weights:
-    """A leg of 100,000 works that grew by `leak` bytes a work."""
+def leg(rss: float = 90.0, leak: float = 0.0, step: int = 1000, **other: Any) -> Weights:
+    """A leg of `step` works a sample, 100 samples, that grew by `leak` bytes for each of 1,000 of them."""
     samples = [
-        {"phase": "crawling", "works": n * 1000, "rss_mb": rss + leak * n / 1000, "fds": 200, "tasks": 300} | other
+        {"phase": "crawling", "works": n * step, "rss_mb": rss + leak * n / 1000, "fds": 200, "tasks": 300} | other
         for n in range(100)
     ]
     return Weights(samples, {"tasks_left": [], "fds_left": {}})
@@ -42,6 +43,8 @@ def test_the_scales_can_say_no() -> None:
     assert not_flat([leg()], 256, 128) == []
     assert "grew by" in not_flat([leg(leak=1000.0)], 256, 128)[0]
     assert growth(leg(leak=1000.0))[0] == pytest.approx(60, rel=0.1)
+    assert not_flat([leg(leak=1000.0, step=50)], 256, 128) == []
+    assert "rss_mb" in not_flat([leg(leak=4000.0, step=50)], 256, 128)[0]
     for key, value in (("rss_mb", 500.0), ("fds", 1000), ("tasks", 5000)):
         assert key in not_flat([leg(**{key: value})], 256, 128)[0]
     for key, value in (("tasks_left", ["Task-7"]), ("fds_left", {"/x/list.txt": 1})):
