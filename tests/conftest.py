@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(Path(__file__).parent / "guard"))
@@ -26,9 +27,16 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The short round forks its commands (starter.py), where a process can be waited for by its descriptor."""
-    if config.option.markexpr == "not long" and hasattr(os, "pidfd_open"):
+    """The short round forks its commands (starter.py), where a process can be waited for by its descriptor; its laws of
+    hypothesis are held against half as many examples, the same each time: a change is not refused by dice."""
+    short = config.option.markexpr == "not long"
+    if short and hasattr(os, "pidfd_open"):
         starter.warm = starter.Warm()
+    # Whether an example is slow to make says something of the machine.
+    calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile("long", calm)
+    settings.register_profile("short", calm, derandomize=True, database=None, max_examples=50)
+    settings.load_profile("short" if short else "long")
 
 
 def pytest_unconfigure() -> None:

@@ -103,7 +103,7 @@ def test_a_reader_sees_the_log_as_it_becomes_durable(loop: str, tmp_path: Path, 
 @pytest.mark.parametrize("way", ["break", "raise"])
 def test_leaving_early_drains(way: str, tmp_path: Path, site: Any) -> None:
     """What is on the wire is finished and the log closed; another crawl goes on, and asks for no image twice."""
-    ids = some_ids(120, seed=2)
+    ids = some_ids(60, seed=2)
 
     async def main() -> None:
         run = crawl(settings(tmp_path, site, ids))
@@ -134,7 +134,7 @@ def test_leaving_early_drains(way: str, tmp_path: Path, site: Any) -> None:
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_a_cancelled_crawl_stops_at_once(loop: str, tmp_path: Path, site: Any) -> None:
     """No drain is waited for, no task is left, the log is true, and another crawl goes on."""
-    ids = some_ids(150, seed=3)
+    ids = some_ids(80, seed=3)
 
     async def main() -> None:
         run = crawl(settings(tmp_path, site, ids))
@@ -187,7 +187,7 @@ def test_a_timeout_around_a_wait_leaves_the_crawl_alone(tmp_path: Path, site: An
 
 def test_two_crawls_in_one_loop_do_not_meet(tmp_path: Path, site: Any) -> None:
     """Side by side each has its own list, folder, events and outcome."""
-    lists = [some_ids(50, seed=4), some_ids(70, seed=5)]
+    lists = [some_ids(25, seed=4), some_ids(35, seed=5)]
     seen: list[set[int | str]] = [set(), set()]
 
     async def one(at: int) -> None:

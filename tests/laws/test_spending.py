@@ -188,7 +188,7 @@ async def story(
 RUNS = st.lists(st.tuples(st.sampled_from([0.5, 30.0, 400.0, 5000.0, 90_000.0]), st.booleans()), min_size=1, max_size=8)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=settings().max_examples // 4)
 @given(RUNS, st.integers(1, 40), st.integers(1, 4), st.integers(0, 10**6))
 def test_no_24_hours_have_more_requests_than_the_budget(
     runs: list[tuple[float, bool]], budget: int, workers: int, seed: int
@@ -198,7 +198,7 @@ def test_no_24_hours_have_more_requests_than_the_budget(
     assert most_within_a_day(server.requests) <= budget
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=settings().max_examples // 4)
 @given(RUNS, st.integers(3000, 60_000), st.integers(1, 4), st.integers(0, 10**6))
 def test_bytes_are_overstepped_by_the_bodies_in_flight_at_most(
     runs: list[tuple[float, bool]], budget: int, workers: int, seed: int
