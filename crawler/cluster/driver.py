@@ -202,6 +202,7 @@ class Driver:
         if living is not None:
             await rounds.merge(living, view.committed)
             return living, True
+        await ledger.check()  # before anything is handed out that two might commit
         round = await ledger.begin({"settings": settings_digest(self._settings)})
         await self._output.forget((round.name,))
         await self._ask(lambda: self._coordinator.begin(round.name))

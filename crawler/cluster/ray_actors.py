@@ -19,6 +19,7 @@ from crawler import session as sessions
 from crawler.cluster import ray_door
 from crawler.cluster.protocol import Halt, Unreachable
 from crawler.cluster.ray_line import DESK, TILL, FarBudget, FarCoordinator
+from crawler.engine.settings import LimitsSettings
 from crawler.errors import ConfigError
 from crawler.events import Throttled
 from crawler.fetch.settings import HostLimits
@@ -31,6 +32,8 @@ MARK = ".crawl/same-folder"
 ALONE_S = 3600.0
 """So long a cluster goes on without a driver; then its actors end themselves. What they did waits for the next one."""
 GONE_S = 20.0
+LEAST_MB = 0.001
+"""A part of `limits.memory_mb` is never nothing, which would be no bound."""
 YOUNG = 20_000
 """As `cli.conducting`: so many more containers made than dropped, and Python looks for circles among them."""
 
@@ -42,7 +45,7 @@ Secret = Literal["none", "file", "environment"]
 class Plan:
     """What every actor is told. `settings` without the session; `session`: where each node finds it; `mark`: what the
     file MARK of the output holds ("" for an object store); `digest`: of all that decides how a crawl is done;
-    `workers`: how many there are about to be."""
+    `workers`: how many there are about to be, `beside`: how many of them on one machine."""
 
     settings: Settings
     session: Secret
@@ -50,17 +53,20 @@ class Plan:
     mark: str
     digest: str
     workers: int = 1
+    beside: int = 1
 
 
-def share_of(settings: Settings, workers: int) -> Settings:
-    """The settings for one of so many: connections to a host are divided among them, one each at least."""
+def share_of(limits: LimitsSettings, workers: int, beside: int) -> LimitsSettings:
+    """The limits of one of so many workers: works in flight and connections to a host are divided among all of them,
+    one each at least; bytes held at once among those `beside` each other on a machine."""
 
     def part(lane: T) -> T:
         return lane.model_copy(update={"connections": max(1, lane.connections // workers)})
 
-    limits = settings.limits
-    shared = limits.model_copy(update={"api": part(limits.api), "images": part(limits.images)})
-    return settings.model_copy(update={"limits": shared})
+    parts = {"api": part(limits.api), "images": part(limits.images), "works": max(1, limits.works // workers)}
+    if limits.memory_mb:
+        parts["memory_mb"] = max(LEAST_MB, limits.memory_mb / beside)
+    return limits.model_copy(update=parts)
 
 
 def stranger(plan: Plan) -> str:
@@ -121,6 +127,8 @@ class Till:
 class Desk:
     """The coordinator, and what is known of drivers: which one came last, and when it last was heard."""
 
+    alone_s = ALONE_S
+
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._inner: Any = None
@@ -158,7 +166,7 @@ class Desk:
     async def ask(self, method: str, arguments: Sequence[object]) -> Any:
         """The answer; a Halt for a Stop, whose kind would not survive the way. Workers ask all the time: it is noticed
         here that no driver came back."""
-        if time.monotonic() - self._heard > ALONE_S:
+        if time.monotonic() - self._heard > self.alone_s:
             await asyncio.to_thread(dissolve, self._plan.namespace)
         try:
             if self._inner is None:
@@ -225,16 +233,20 @@ class _Shift:
             return
         await self._bury(me, coordinator)
         try:
-            settings = share_of(self._plan.settings, self._plan.workers)
-            await Worker(settings, session, me, coordinator, FarBudget(self._plan.namespace)).run()
+            plan = self._plan
+            worker = Worker(plan.settings, session, me, coordinator, FarBudget(plan.namespace))
+            worker.share = lambda limits: share_of(limits, plan.workers, plan.beside)
+            await worker.run()
         except ConfigError as error:
             await coordinator.halt(me, Halt(2, "config", f"node {ray_door.whereabouts()}: {error}"))
 
     async def _bury(self, me: str, coordinator: FarCoordinator) -> None:
         """Where this process stands in for one that died, its shards need not wait until their leases run out.
 
-        Ray begins an actor again once it takes the one before for dead. Should that one live after all, cut off, it can
-        commit nothing: its epochs are over.
+        Ray begins an actor again once it takes the one before for dead. Should that one live after all, cut off, its
+        leases are over: it stops when they run out by its own clock, or when it hears of it. What it commits before
+        that counts if nobody has committed the shard yet, and is nothing if somebody has: of all who ever leased a
+        shard, whoever creates its commit first has done it.
         """
         for shard, (worker, epoch) in (await coordinator.view()).leased.items():
             if worker.rpartition(".")[0] == self._name and worker != me:

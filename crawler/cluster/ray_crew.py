@@ -100,7 +100,8 @@ class Crew:
 
         One with another plan is ended, with its workers: what they committed is in the output.
         """
-        self.plan = replace(self.plan, workers=self.expected)
+        machines = len({node.address for node in ray_door.nodes()}) or 1
+        self.plan = replace(self.plan, workers=self.expected, beside=-(-self._workers // machines) or 1)
         if is_busy(self.plan.settings.output.home):
             raise InUse(f"{self.plan.settings.output.home}: another run is writing here; wait for it, or stop it")
         for again in (False, True):

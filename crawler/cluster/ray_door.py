@@ -69,7 +69,7 @@ def missing() -> str:
 
 
 class Spot(NamedTuple):
-    """The node (its id) for an actor; `elsewhere`: when that dies, another will do."""
+    """The node (its id) for an actor; `elsewhere`: when that dies, or has no room, another will do."""
 
     node: str
     elsewhere: bool
@@ -167,10 +167,11 @@ def hire(name: str, namespace: str, kind: type, *arguments: object, at: Spot | N
         options |= {"num_cpus": 0, "resources": {"node:__internal_head__": 0.001}}
     else:
         strategies = importlib.import_module("ray.util.scheduling_strategies")
-        options |= {
-            "num_cpus": SLICE,
-            "scheduling_strategy": strategies.NodeAffinitySchedulingStrategy(at.node, soft=at.elsewhere),
-        }
+        # A node that is full is no reason to wait for it where another, perhaps one that comes later, has room.
+        strategy = strategies.NodeAffinitySchedulingStrategy(
+            at.node, soft=at.elsewhere, _spill_on_unavailable=at.elsewhere
+        )
+        options |= {"num_cpus": SLICE, "scheduling_strategy": strategy}
     return ray.remote(kind).options(**options).remote(*arguments)
 
 

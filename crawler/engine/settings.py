@@ -23,8 +23,17 @@ class ImageLimits(HostLimits):
 class LimitsSettings(Section):
     """How much is done at once."""
 
-    works: int = Field(default=32, ge=1, le=100_000, description="works in flight: the bounded worker pool")
-    memory_mb: float = Field(default=256, ge=0, description="megabytes of bodies held at once, over all; 0 = no bound")
+    works: int = Field(
+        default=32,
+        ge=1,
+        le=100_000,
+        description="works in flight: the bounded worker pool; of a cluster, all its workers together",
+    )
+    memory_mb: float = Field(
+        default=256,
+        ge=0,
+        description="megabytes of bodies held at once, over all hosts; 0 = no bound. Of a cluster, on each machine",
+    )
     drain_s: float = Field(
         default=30, ge=0, description="seconds that what is in flight may take after the first Ctrl-C"
     )

@@ -197,9 +197,10 @@ async def counted(settings: Settings, workers: int, counts: Counter[str]) -> Non
 
     desk: Any = Counted(await coordinator(settings, again=False), counts)
     till: Any = Counted(budget(settings, {}, again=False), counts)
+    shared = settings.model_copy(update={"limits": share_of(settings.limits, workers, workers)})
     async with asyncio.TaskGroup() as group:
         for number in range(workers):
-            group.create_task(Worker(share_of(settings, workers), "", f"w{number}", desk, till).run())
+            group.create_task(Worker(shared, "", f"w{number}", desk, till).run())
         outcome = await Driver(settings, "", desk, till, workers).go()
     if outcome.code:
         raise SystemExit(outcome.text)

@@ -4,13 +4,15 @@ import asyncio
 import os
 import sys
 import time
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from coordinator_laws import Laws
 
 from crawler.cluster import ray_door
 from crawler.cluster.commits import ROOT, Ledger
-from crawler.cluster.protocol import Ask, Refusal, Report
+from crawler.cluster.protocol import Ask, Refusal, Report, Unreachable
 from crawler.cluster.ray_actors import Desk, Plan, Till
 from crawler.cluster.ray_crew import plan_of
 from crawler.cluster.ray_line import DESK, TILL, FarBudget, FarCoordinator
@@ -39,6 +41,29 @@ async def laws(plan: Plan) -> None:
     print(f"a message to the budget and back: {(time.perf_counter() - began) / 200 * 1e3:.2f} ms")
 
 
+class Lonely(Desk):
+    """An hour takes a second."""
+
+    alone_s = 1.0
+
+
+async def lonely(plan: Plan) -> None:
+    """Without a driver for so long all actors end, whoever asks: the worker, the budget and the desk itself."""
+    for name, kind in ((DESK, Lonely), (TILL, Till), ("worker-0", Till)):
+        ray_door.hire(name, plan.namespace, kind, plan)
+    desk = FarCoordinator(plan.namespace)
+    await ray_door.find(DESK, plan.namespace).pulse.remote("driver", "here")
+    await desk.view()
+    assert len(ray_door.names(plan.namespace)) == 3
+    began = time.monotonic()
+    while ray_door.names(plan.namespace):
+        assert time.monotonic() - began < 60, ray_door.names(plan.namespace)
+        await asyncio.sleep(0.3)
+        with suppress(Unreachable):
+            await desk.view()  # as workers do
+    assert time.monotonic() - began > 0.9
+
+
 def main() -> int:
     settings = Settings.model_validate({"output": {"dir": sys.argv[1]}})
     plan = plan_of(settings, "none")
@@ -46,6 +71,7 @@ def main() -> int:
         ray_door.hire(DESK, plan.namespace, Desk, plan)
         ray_door.hire(TILL, plan.namespace, Till, plan)
         asyncio.run(laws(plan))
+        asyncio.run(lonely(replace(plan, namespace="lonely")))
         print("lawful", Path(sys.argv[1]).name)
         sys.stdout.flush()
     return 0

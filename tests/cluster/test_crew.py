@@ -16,8 +16,10 @@ from crawler.cluster import worker
 from crawler.cluster.attempt import Attempt
 from crawler.cluster.commits import ROOT
 from crawler.cluster.protocol import Unreachable
+from crawler.cluster.shelf import FolderShelf
 from crawler.engine.books import Outcome
 from crawler.origin.server import origin_thread
+from crawler.stop import StorageFailed
 
 COUNTS = ("listed", "done", "gone", "failed", "pending", "images", "bytes", "failed_images", "reasons")
 
@@ -302,6 +304,31 @@ def test_a_worker_without_a_coordinator_gives_up(tmp_path: Path, calm: Any, monk
     with pytest.raises(Unreachable):
         asyncio.run(main())
     assert calm.seen.total == 0
+
+
+class Heedless(FolderShelf):
+    """A place where whoever comes last wins, as on an object store that ignores conditions."""
+
+    async def create(self, key: str, data: bytes) -> bool:
+        await self.delete([key])
+        return await super().create(key, data)
+
+
+def test_a_place_where_two_may_commit_is_refused_at_the_start(tmp_path: Path, calm: Any) -> None:
+    """Nothing is handed out, and nothing asked of any site, where a commit would not be the only one."""
+    cluster = Cluster(settings_of(tmp_path, calm, some_ids(4)))
+
+    async def main() -> None:
+        cluster.start("a")
+        driver = cluster.driver(1)
+        driver._output.shelf = Heedless(cluster.root / ROOT)
+        with pytest.raises(StorageFailed, match="lets two create one object"):
+            await driver.go()
+        await cluster.kill("a")
+
+    asyncio.run(main())
+    assert calm.seen.total == 0
+    assert list((tmp_path / "out" / ROOT).iterdir()) == []
 
 
 def test_a_refused_session_stops_all(tmp_path: Path) -> None:
