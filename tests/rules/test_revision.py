@@ -225,6 +225,7 @@ def test_the_order_of_lines_is_the_safety() -> None:
     assert not one_more.replaced
     nothing_known = revise(put([stored(0, 0)]), described({0: 0}, 11))
     assert reasons(nothing_known.events) == []
+    assert reasons(revise(put([stored(0, 0)]), described({0: 1}, 11)).events) == [(1, REPLACED)]
 
 
 @pytest.mark.parametrize(
