@@ -14,6 +14,8 @@ Network = IPv4Network | IPv6Network
 
 _NAT64 = IPv6Network("64:ff9b::/96")
 _COMPATIBLE = IPv6Network("::/96")
+_UNICAST = IPv6Network("2000::/3")
+"""All that IANA gives out of IPv6. The rest is reserved; some of it leads into IPv4 (::ffff:0:127.0.0.1, RFC 2765)."""
 
 _DENIED: tuple[tuple[Network, str], ...] = tuple(
     (ip_network(text), why)
@@ -23,6 +25,7 @@ _DENIED: tuple[tuple[Network, str], ...] = tuple(
         ("100.64.0.0/10", "shared by carriers"),
         ("127.0.0.0/8", "loopback"),
         ("169.254.0.0/16", "link-local, where clouds keep their metadata"),
+        ("168.63.129.16/32", "where Azure answers its own machines"),
         ("172.16.0.0/12", "private"),
         ("192.0.0.0/24", "reserved for protocols"),
         ("192.0.2.0/24", "for documentation"),
@@ -78,7 +81,7 @@ def refused(ip_text: str, allowed: Iterable[Network] = ()) -> str | None:
         for network, why in _DENIED:
             if layer in network:
                 return f"{ip_text} is {why}"
-        if not layer.is_global and layer is layers[-1]:
+        if layer is layers[-1] and not (layer.is_global and (layer.version == 4 or layer in _UNICAST)):
             return f"{ip_text} is not public"
     return None
 

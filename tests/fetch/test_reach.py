@@ -49,6 +49,8 @@ SPELLINGS = [
     "//127.0.0.1:{port}/",
     "http://10.0.0.1/",
     "http://[fe80::1%25lo]:{port}/",
+    "http://[::ffff:0:127.0.0.1]:{port}/",
+    "http://0x7f.0.0.0x1:{port}/",
 ]
 
 

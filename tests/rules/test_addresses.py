@@ -18,6 +18,7 @@ REFUSED = [
     "127.255.255.254",
     "169.254.169.254",
     "169.254.170.2",
+    "168.63.129.16",
     "172.16.0.1",
     "172.31.255.255",
     "192.0.0.8",
@@ -54,6 +55,11 @@ REFUSED = [
     "fe80::1%eth0",
     "fec0::1",
     "ff02::1",
+    "::ffff:0:127.0.0.1",
+    "::ffff:0:8.8.8.8",
+    "100:0:0:1::1",
+    "1fff::1",
+    "4000::1",
     "3fff::1",
     "5f00::1",
 ]
@@ -136,9 +142,11 @@ def test_a_wrapper_never_reaches_more_than_what_is_inside(number: int) -> None:
 @settings(deadline=None, max_examples=300)
 @given(st.integers(0, 2**128 - 1))
 def test_ipv6_is_never_laxer_than_the_standard_library(number: int) -> None:
-    """What ipaddress calls not global is refused, wrappers of public addresses apart."""
+    """What ipaddress calls not global is refused, wrappers of public addresses apart; so is what nobody was given."""
     address = IPv6Address(number)
     if refused(str(address)) is None:
+        wrappers = [IPv6Network(text) for text in ("::/96", "::ffff:0:0/96", "64:ff9b::/96")]
+        assert any(address in network for network in [IPv6Network("2000::/3"), *wrappers])
         assert address.is_global or address in IPv6Network("2002::/16") or address.ipv4_mapped
 
 
