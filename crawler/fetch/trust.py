@@ -6,10 +6,13 @@ import re
 import ssl
 import tempfile
 from pathlib import Path
+from typing import IO
 
 from crawler.stop import Stop
 
 _PEM = re.compile(rb"-----BEGIN (?:TRUSTED )?CERTIFICATE-----.+?-----END (?:TRUSTED )?CERTIFICATE-----", re.DOTALL)
+_DESCRIPTORS = "/proc/self/fd"
+_NAMELESS = Path(_DESCRIPTORS).is_dir()
 
 
 class BadNetwork(Stop):
@@ -31,7 +34,7 @@ class Trust:
 
     def __init__(self, ca_file: str) -> None:
         self._ca_file = ca_file
-        self._made: Path | None = None
+        self._made: IO[bytes] | None = None
 
     def path(self) -> str:
         """The file; made when first asked for, if the system has none that will do. Raises OSError."""
@@ -45,13 +48,15 @@ class Trust:
             elif system.capath:
                 sources += sorted(path for path in Path(system.capath).iterdir() if path.is_file())
             found = dict.fromkeys(pem for path in sources for pem in _PEM.findall(path.read_bytes()))
-            with tempfile.NamedTemporaryFile(prefix="crawler-ca-", suffix=".pem", delete=False) as file:
-                self._made = Path(file.name)
-                file.write(b"\n".join(found) + b"\n")
-        return str(self._made)
+            # Without a name, where such a file can be opened all the same: then no kill leaves it behind.
+            make = tempfile.TemporaryFile if _NAMELESS else tempfile.NamedTemporaryFile
+            self._made = make(suffix=".pem")
+            self._made.write(b"\n".join(found) + b"\n")
+            self._made.flush()
+        return f"{_DESCRIPTORS}/{self._made.fileno()}" if _NAMELESS else self._made.name
 
     def close(self) -> None:
         """Remove what was made."""
         if self._made is not None:
-            self._made.unlink(missing_ok=True)
+            self._made.close()
             self._made = None

@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 import socket
 import ssl
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from yarl import URL
 from crawler.fetch.byway import tls_context
 from crawler.fetch.exchange import Had
 from crawler.fetch.settings import NetworkSettings
-from crawler.fetch.trust import BadNetwork
+from crawler.fetch.trust import BadNetwork, Trust
 from crawler.fetch.where import host_key, parse_url
 from crawler.model import Failure, Kind
 from crawler.rules.settings import RetrySettings
@@ -163,6 +164,21 @@ def test_a_ca_file_adds_and_a_bad_one_is_told(ca: tuple[trustme.CA, Path], tmp_p
         with pytest.raises(BadNetwork, match=name) as caught:
             tls_context(str(tmp_path / name))
         assert caught.value.code == 2
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="a file without a name cannot be opened here")
+def test_what_libcurl_trusts_leaves_nothing_behind(
+    ca: tuple[trustme.CA, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file that libcurl reads holds the system's certificates and ours, and has no name that a kill would leave."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    trust = Trust(str(ca[1]))
+    context = tls_context("")
+    before = len(context.get_ca_certs())
+    context.load_verify_locations(cafile=trust.path())
+    assert len(context.get_ca_certs()) == before + 1
+    assert list(tmp_path.iterdir()) == []
+    trust.close()
 
 
 @real
