@@ -46,35 +46,29 @@ class Numbers:
 
     def number(self, digest: int) -> int:
         """The number of a digest; a new one where it has none."""
-        slots, digests = self._parts[digest >> _SHIFT], self._digests
+        which = digest >> _SHIFT
+        slots, digests = self._parts[which], self._digests
         size = len(slots)
         at = digest % size
         while found := slots[at]:
             if digests[found - 1] == digest:
                 return found - 1 | WIDE
             at = at + 1 if at + 1 < size else 0
-        return self._add(digest)
+        with self._adding:
+            if slots is self._parts[which] and not slots[at]:
+                number = len(digests)
+                digests.append(digest)
+                slots[at] = number + 1
+                self._held[which] = filled = self._held[which] + 1
+                if 4 * filled > 3 * size:
+                    self._parts[which] = self._larger(slots)
+                return number | WIDE
+        return self.number(digest)  # another thread was quicker
 
     def digests(self, numbers: Iterable[int]) -> Iterator[int]:
         """The digests of numbers, one by one."""
         digests = self._digests
         return (digests[number ^ WIDE] for number in numbers)
-
-    def _add(self, digest: int) -> int:
-        with self._adding:
-            which = digest >> _SHIFT
-            slots = self._parts[which]
-            at = self._place(slots, digest)
-            if slots[at]:  # another thread was quicker
-                return slots[at] - 1 | WIDE
-            digests, held = self._digests, self._held
-            number = len(digests)
-            digests.append(digest)
-            slots[at] = number + 1
-            held[which] = filled = held[which] + 1
-            if 4 * filled > 3 * len(slots):
-                self._parts[which] = self._larger(slots)
-            return number | WIDE
 
     def _place(self, slots: array[int], digest: int) -> int:
         """Where a digest is, or belongs."""

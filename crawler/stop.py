@@ -52,15 +52,14 @@ class Gate:
     def __init__(self) -> None:
         from asyncio import Event  # what imports this for `Stop` alone starts the sooner
 
+        self.closed = False
+        """Whether the run drains: to be read only."""
         self._closed = Event()
         self._turns: set[asyncio.Future[None]] = set()
 
-    @property
-    def closed(self) -> bool:
-        return self._closed.is_set()
-
     def close(self) -> None:
         """From now on `check`, `sleep` and `turn` raise Draining; who waits there wakes at once."""
+        self.closed = True
         self._closed.set()
         for future in self._turns:
             if not future.done():
@@ -72,7 +71,7 @@ class Gate:
 
     def check(self) -> None:
         """Raises Draining when the gate is closed."""
-        if self._closed.is_set():
+        if self.closed:
             raise Draining
 
     async def sleep(self, seconds: float) -> None:
@@ -94,11 +93,20 @@ class Gate:
 
         A turn granted in the same moment as a drain or a cancellation is the caller's to give back.
         """
-        self.check()
-        self._turns.add(future)
+        self.expect(future)
         try:
             await future
         finally:
-            self._turns.discard(future)
-            if future.done() and not future.cancelled():
-                future.exception()  # seen, though a cancellation may have been faster
+            self.forget(future)
+
+    def expect(self, future: asyncio.Future[None]) -> None:
+        """For who awaits a turn by himself, and has it forgotten then, however that ended. Raises Draining."""
+        if self.closed:
+            raise Draining
+        self._turns.add(future)
+
+    def forget(self, future: asyncio.Future[None]) -> None:
+        """See `expect`."""
+        self._turns.discard(future)
+        if future.done() and not future.cancelled():
+            future.exception()  # seen, though a cancellation may have been faster

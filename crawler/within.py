@@ -63,7 +63,7 @@ def read(path: Path, most: int = 1 << 30) -> bytes:
         return file.read()
 
 
-def no_link(path: Path) -> None:
+def no_link(path: Path | str) -> None:
     """Raises OSError (ELOOP) where `path` is a symbolic link; what is not there is none."""
     if os.path.islink(path):
         raise OSError(errno.ELOOP, "is a symbolic link, and nothing below output.dir may be one", str(path))

@@ -78,7 +78,10 @@ class Books(Course):
         """Write a line, and keep it for the screen. Raises StorageFailed."""
         assert self.log is not None
         self.log.note(event)
-        self.show(event)
+        if type(event) is Stored:
+            self._said.append((time.time(), event))
+        else:
+            self.show(event)
 
     def show(self, event: Event) -> None:
         """Keep an event for the screen."""

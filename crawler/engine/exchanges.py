@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Generic, Protocol, TypeVar
 
-from crawler.fetch.exchange import Head, Request
+from crawler.fetch.exchange import Exchange, Head, Request
 from crawler.model import Failure, Kind, Page
-from crawler.rules.media import Inspector, Media
+from crawler.rules.media import Inspector, Media, inspect
 from crawler.sinks.sink import Part
 
 ANSWER_BYTES = 4 * 1024 * 1024
@@ -29,7 +29,7 @@ class Asking(Protocol[A_co]):
     def read(self, status: int, content_type: str, body: bytes) -> A_co | Failure: ...
 
 
-class Question(Generic[A]):
+class Question(Exchange, Generic[A]):
     """An Exchange that puts one question of a site and reads the whole reply."""
 
     def __init__(self, ask: Asking[A]) -> None:
@@ -63,24 +63,26 @@ class Question(Generic[A]):
         return None
 
 
-class Download:
+class Download(Exchange):
     """An Exchange that brings one image into a part: resumed by Range where that is safe, anew where it is not.
 
     Range goes with If-Range (RFC 9110 13.1.5), so that a file which changed meanwhile comes whole. Bytes are checked
     as they stream; `media` says what they are once `finish` found nothing wrong.
     """
 
+    media: Media | None = None
+    _inspector: Inspector | None = None
+    _tried = False
+    _total: int | None = None
+    _size = 0
+
     def __init__(self, part: Part, request: Request, page: Page) -> None:
         self._part = part
         self._page: Page = page
         self._request = request
-        self._inspector: Inspector | None = None
-        self._total: int | None = None
-        self._size = 0
-        self.media: Media | None = None
 
     def request(self) -> Request:
-        if self._inspector is not None:  # an attempt came before: offer what it brought to this one
+        if self._tried:  # an attempt came before: offer what it brought to this one
             self._part.pause()
         held = self._part.held
         if held is None or held.url != self._request.url:
@@ -88,12 +90,18 @@ class Download:
         ranged = {**self._request.headers, "Range": f"bytes={held.bytes}-", "If-Range": held.validator}
         return self._request._replace(headers=ranged)
 
+    async def whole(self, head: Head, body: bytes) -> Failure | None:
+        if head.status != 200 or not self._part.whole(self._request.url, validator_of(head.headers), body):
+            return await super().whole(head, body)
+        self._tried, self._inspector, self._size, self._total = True, None, len(body), head.length
+        return await self._judge(inspect(body, self._page))
+
     async def start(self, head: Head) -> Failure | None:
         if head.status == 206:
             return await self._go_on(head)
         if head.status == 200:
             await self._part.begin(self._request.url, validator_of(head.headers))
-            self._inspector, self._size, self._total = Inspector(self._page), 0, head.length
+            self._tried, self._inspector, self._size, self._total = True, Inspector(self._page), 0, head.length
             return None
         if head.status == 416:
             await self._part.drop()
@@ -107,7 +115,7 @@ class Download:
             await self._part.drop()
             return Failure(Kind.RANGE, "the host sent another range than was asked; starting anew", 206)
         if self._inspector is None or self._size != held.bytes:  # left by an earlier run
-            self._inspector = Inspector(self._page)
+            self._tried, self._inspector = True, Inspector(self._page)
             async for block in self._part.reread():
                 self._inspector.feed(block)
             self._size = held.bytes
@@ -122,9 +130,11 @@ class Download:
 
     async def finish(self) -> Failure | None:
         assert self._inspector is not None
+        return await self._judge(self._inspector.finish())
+
+    async def _judge(self, media: Media | Failure) -> Failure | None:
         if self._total is not None and self._size != self._total:
             return Failure(Kind.TRUNCATED, f"{self._size} bytes came of {self._total}")
-        media = self._inspector.finish()
         if isinstance(media, Failure):
             if media.kind is not Kind.TRUNCATED or self._total is not None:
                 # A whole body that is wrong stays wrong: nothing in it is worth going on from.

@@ -13,7 +13,7 @@ from crawler.engine.exchanges import Question, refusal_of
 from crawler.engine.settings import LimitsSettings
 from crawler.events import Throttled
 from crawler.fetch.door import Door
-from crawler.fetch.exchange import Day, Head, Request
+from crawler.fetch.exchange import Day, Exchange, Head, Request
 from crawler.fetch.settings import HostLimits, NetworkSettings
 from crawler.log.writer import Log
 from crawler.model import Absent, Description, Failure, Lane
@@ -43,7 +43,7 @@ class Sampled:
     spent: str = ""
 
 
-class Measure:
+class Measure(Exchange):
     """An Exchange that learns the size of an image from its first byte (Range), or by reading it where it must."""
 
     def __init__(self, request: Request) -> None:

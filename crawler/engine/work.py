@@ -85,8 +85,6 @@ async def crawl(id: WorkId, todo: Todo, given: Description | None, tools: Tools)
                 tools.counters.wanted += len(images)
             if tools.images:
                 await fetch_all(id, images, lambda image, failure: note_miss(id, image, failure, tools), tools)
-        if tools.log.crowded:
-            await tools.log.room()
     except Draining:
         return
     except Blocked as stop:
@@ -141,15 +139,21 @@ async def ask(id: WorkId, tools: Tools) -> Described | Gone | Failed:
                 ask = follow_up
 
 
-async def fetch_all(
+async def _fetch_many(
     id: WorkId, images: Sequence[Image], missed: Callable[[Image, Failure], None], tools: Tools
 ) -> None:
-    """Fetch and store images; `missed` is told of each that could not be had. A drain leaves the rest, quietly."""
-    others = [tools.spawn(fetch(id, image, missed, tools)) for image in images[1:]] if len(images) > 1 else ()
+    others = [tools.spawn(fetch(id, image, missed, tools)) for image in images[1:]]
     for image in images[:1]:
         await fetch(id, image, missed, tools)
     for task in others:
         await task
+
+
+def fetch_all(
+    id: WorkId, images: Sequence[Image], missed: Callable[[Image, Failure], None], tools: Tools
+) -> Coroutine[Any, Any, None]:
+    """Fetch and store images; `missed` is told of each that could not be had. A drain leaves the rest, quietly."""
+    return fetch(id, images[0], missed, tools) if len(images) == 1 else _fetch_many(id, images, missed, tools)
 
 
 async def fetch(id: WorkId, image: Image, missed: Callable[[Image, Failure], None], tools: Tools) -> None:

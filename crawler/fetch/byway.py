@@ -80,7 +80,7 @@ class Response:
     def at_end(self) -> bool:
         return self._response.content.at_eof()
 
-    def whole(self) -> bytes | None:
+    def whole(self, most: int) -> bytes | None:
         return None
 
     async def read(self) -> bytes:

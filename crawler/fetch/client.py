@@ -114,16 +114,18 @@ class Client:
         except (ValueError, OSError) as error:
             return failure_of(error)
         try:
-            failure = await transfer.head()
+            while not (transfer.headed or transfer.done):
+                await transfer.waiting()
         except BaseException:
             transfer.close()
             raise
-        return failure or Reply(transfer, text, self._watch, packed=packed)
+        return Reply(transfer, text, self._watch, packed=packed) if transfer.headed else transfer.lost()
 
     def _fields(self, headers: Mapping[str, str], *, packed: bool) -> list[str]:
         """The header lines of a request; those that come again are the same list."""
-        if headers is self._last[0] and packed == self._last[1]:
-            return self._last[2]
+        last = self._last
+        if headers is last[0] and packed == last[1]:
+            return last[2]
         key = (packed, tuple(headers.items()))
         lines = self._lines.get(key)
         if lines is None:

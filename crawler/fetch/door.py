@@ -79,7 +79,6 @@ class Door:
         self._retry = retry
         self._gate = gate
         self._client = Client(network)
-        self._most = int(network.max_body_mb * 1e6)
         self._hosts = Hosts(lanes, retry, gate, on_throttle, now=now, known=known, daily=daily, paces=paces)
         self._memory = Room(int(memory_mb * 1e6), gate)
         self._robots = Robots(self._ask_robots, retry, gate, obey=network.robots == "obey")
@@ -118,8 +117,15 @@ class Door:
         while True:
             if self._gate.closed:
                 raise Draining
-            request = exchange.request()
-            failure = await self._attempt(exchange, request, again=refusals > 0)
+            request, again = exchange.request(), refusals > 0
+            where = self._plainly(request)
+            if where is None:
+                failure = await self._attempt(exchange, request, again=again)
+            else:
+                headers = {**request.headers, **request.secret} if request.secret else request.headers
+                failure = await self._visit(exchange, request, where, headers, again=again)
+                if isinstance(failure, Where):
+                    failure = await self._attempt(exchange, request, again=again, hop=failure)
             if failure is None:
                 return Had(attempts + 1) if attempts else _HAD
             if request.secret:  # many a gateway's error repeats the header that it did not like
@@ -142,42 +148,59 @@ class Door:
     async def _ask_robots(self, exchange: Exchange) -> Failure | None:
         return await self._attempt(exchange, exchange.request(), robots=True)
 
+    def _plainly(self, request: Request) -> Where | None:
+        """Where a request goes, if that needs no thought: an origin that is asked, and rules known to let it pass."""
+        try:
+            where = self._client.where(request.url)
+        except ValueError:
+            return None
+        return where if where.origin.refusal is None and self._robots.known(where) else None
+
     async def _attempt(
-        self, exchange: Exchange, request: Request, *, robots: bool = False, again: bool = False
+        self,
+        exchange: Exchange,
+        request: Request,
+        *,
+        robots: bool = False,
+        again: bool = False,
+        hop: Where | None = None,
     ) -> Failure | None:
         """One attempt, redirects followed; None when it was had. `robots`: this is a robots.txt, about which none
-        is asked. `again`: it was refused before."""
+        is asked. `again`: it was refused before. `hop`: the first visit was made, and led there."""
         try:
             first = where = self._client.where(request.url)
         except ValueError as error:
             return Failure(Kind.BAD_URL, f"{request.url[:200]}: {error}")
         most = _ROBOTS_REDIRECTS if robots else self._network.max_redirects
         for _ in range(most + 1):
-            failure = where.origin.refusal
-            if failure is None and not robots and not self._robots.known(where):
-                failure = await self._robots.refusal(where, request.lane)
-            if failure is not None:
-                return failure
-            headers = request.headers
-            if request.secret and where.origin.id == first.origin.id:
-                headers = {**headers, **request.secret}
-            elif where is not first and where.origin.id[:2] != first.origin.id[:2]:
-                # Another host, or another scheme, need not know where we come from.
-                headers = {name: value for name, value in headers.items() if name.lower() != "referer"}
-            outcome = await self._visit(exchange, request, where, headers, again=again)
-            if not isinstance(outcome, Where):
-                return outcome
-            if where.origin.tls and not outcome.origin.tls:
-                return Failure(Kind.REDIRECT, f"from https down to http://{outcome.origin.id[1]}")
-            where = outcome
+            if hop is None:
+                failure = where.origin.refusal
+                if failure is None and not robots and not self._robots.known(where):
+                    failure = await self._robots.refusal(where, request.lane)
+                if failure is not None:
+                    return failure
+                headers = request.headers
+                if request.secret and where.origin.id == first.origin.id:
+                    headers = {**headers, **request.secret}
+                elif where is not first and where.origin.id[:2] != first.origin.id[:2]:
+                    # Another host, or another scheme, need not know where we come from.
+                    headers = {name: value for name, value in headers.items() if name.lower() != "referer"}
+                outcome = await self._visit(exchange, request, where, headers, again=again)
+                if not isinstance(outcome, Where):
+                    return outcome
+                hop = outcome
+            if where.origin.tls and not hop.origin.tls:
+                return Failure(Kind.REDIRECT, f"from https down to http://{hop.origin.id[1]}")
+            where, hop = hop, None
         return Failure(Kind.REDIRECT, f"more than {most} redirects")
 
     async def _visit(
         self, exchange: Exchange, request: Request, where: Where, headers: Mapping[str, str], *, again: bool
     ) -> Failure | Where | None:
         """One request on the wire, politely: the next place for a redirect."""
+        memory, wanted = self._memory, request.room_bytes
         host = self._hosts.host(where.origin.key, request.lane)
-        turn = host.enter_now(self._memory, request.room_bytes) or await host.enter(self._memory, request.room_bytes)
+        turn = host.enter_now(memory, wanted) or await host.enter(memory, wanted)
         try:
             if host.pace.blocks >= BREAKER:  # seen by somebody else while this one waited for its turn
                 raise Blocked(_blocked(host))
@@ -188,21 +211,26 @@ class Door:
                 host.heard()
                 self._judge(host, reply, None, sent)
                 return reply
-            status = reply.head.status
-            if status not in _SLOWING:
+            head = reply.head
+            status = head.status
+            if host.probe is not None and status not in _SLOWING:
                 host.heard()
             try:
-                outcome = await self._converse(exchange, reply, where, host, turn)
+                if status == 200 and not host.daily.bounded and (body := reply.at_once()) is not None:
+                    outcome = await exchange.whole(head, body)
+                else:
+                    outcome = await self._converse(exchange, reply, where, host, turn)
             finally:
                 host.answered(reply.head_at - sent, reply.received)
                 host.daily.came(turn, reply.received)
                 reply.close()
-            self._judge(host, outcome, status, sent, again=again)
-            if status == 403 and host.denied(where.text):
-                raise Blocked(_denied(host))
+            if outcome is not None or status != 200 or not host.pace.calm or host.denials:
+                self._judge(host, outcome, status, sent, again=again)
+                if status == 403 and host.denied(where.text):
+                    raise Blocked(_denied(host))
             return outcome
         finally:
-            host.leave(self._memory, turn)
+            host.leave(memory, turn)
 
     def _judge(
         self, host: Host, outcome: Failure | Where | None, status: int | None, sent: float, *, again: bool = False
@@ -244,14 +272,6 @@ class Door:
             if after is None and "retry-after" in head.headers:
                 after = parse_retry_after(head.headers["retry-after"], head.headers.get("date"))
             return replace(failure, status=failure.status or status, retry_after_s=after)
-        if host.daily.bounded or peeked or (body := reply.whole()) is None or len(body) > self._most:
-            return await self._take_in(exchange, reply, peeked, host, turn)
-        if body:
-            await exchange.feed(body)
-        return await exchange.finish()
-
-    async def _take_in(self, exchange: Exchange, reply: Reply, peeked: bytes, host: Host, turn: Turn) -> Failure | None:
-        """Hand on a body as it comes."""
         await host.daily.announced(turn, reply.head.length)
         if peeked:
             await exchange.feed(peeked)
@@ -265,6 +285,7 @@ class Door:
             if not piece:
                 return await exchange.finish()
             await exchange.feed(piece)
+            piece = b""  # who waits for the next one holds no other
 
     def _next(self, location: str | None, where: Where) -> Where | Failure:
         if not location:

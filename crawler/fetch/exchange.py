@@ -16,14 +16,15 @@ class Request(NamedTuple):
     """One GET. `headers` (Accept, Range) are public and go along on redirects; Referer stays within its host.
 
     `secret` headers (the session) are sent to `url`'s origin only, never on a hop to another, and never logged.
-    `room_bytes` is what the exchange may hold in memory at once; the door counts it against limits.memory_mb.
+    `room_bytes` is what it may take in memory at once, on its way from the network to the disk; the door counts it
+    against limits.memory_mb.
     """
 
     url: str
     lane: Lane
     headers: Mapping[str, str] = _NO_HEADERS
     secret: Mapping[str, str] = _NO_HEADERS
-    room_bytes: int = 512 * 1024
+    room_bytes: int = 640 * 1024
 
     def __repr__(self) -> str:
         return f"Request({self.url!r}, {self.lane!r}, {dict(self.headers)!r}, room_bytes={self.room_bytes})"
@@ -39,7 +40,8 @@ class Head(NamedTuple):
 
 
 class Exchange(Protocol):
-    """One thing to be had. The door calls `request` for each attempt, then `start`, `feed`…, `finish`, in that order.
+    """One thing to be had. The door calls `request` for each attempt, then `start`, `feed`…, `finish`, in that order;
+    or `whole`, which is as much, for a good reply (200) whose body has come in one piece already.
 
     Returning a Failure ends the attempt; the door decides whether there is another. `start` sees every head except
     redirects, 429 and 503 (those the door answers itself). Exceptions raised here (disk full) go through the door.
@@ -49,6 +51,12 @@ class Exchange(Protocol):
     async def start(self, head: Head) -> Failure | None: ...
     async def feed(self, chunk: bytes) -> None: ...
     async def finish(self) -> Failure | None: ...
+
+    async def whole(self, head: Head, body: bytes) -> Failure | None:
+        failure = await self.start(head)
+        if failure is None and body:
+            await self.feed(body)
+        return failure or await self.finish()
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,29 +52,29 @@ class Host:
         self.daily = daily
         self.lane: Lane = lane
         self._loop = asyncio.get_running_loop()
+        self.now = self._loop.time
+        """The loop's clock, which all of a host's times are on."""
         self._gate = gate
         self.pace = pace
         self.slots = Room(limits.connections, gate)
         self._width = Width(limits.connections) if limits.adaptive and lane == "images" else None
         self._line = Room(1, gate)
         self._head_waits = 0
-        self._probe: asyncio.Future[None] | None = None
+        self.probe: asyncio.Future[None] | None = None
+        """The one request that may ask a host that refused: to be read only."""
         self.in_flight = 0
         self.requests = 0
         self.bytes = 0
         self.refused = 0
         self.latency_s: float | None = None
         self.reason = ""
-        self._denied: set[str] = set()
+        self.denials: set[str] = set()
+        """URLs answered with 403, while nothing else is: to be read only."""
 
     @property
     def idle(self) -> bool:
         """Nobody uses it or waits for it, and no block is left to be remembered."""
         return not self.slots.used and self.pace.blocked_until <= self._loop.time()
-
-    def now(self) -> float:
-        """The loop's clock, which all of a host's times are on."""
-        return self._loop.time()
 
     def enter_now(self, memory: Room, wanted: int) -> Turn | None:
         """As `enter`, if nothing has to be waited for; else None, and nothing was taken."""
@@ -87,8 +87,7 @@ class Host:
 
     async def enter(self, memory: Room, wanted: int) -> Turn:
         """Wait until one request may be sent: what it holds, for `leave`. Raises Draining, StorageFailed."""
-        if self.slots.take_nowait(1) is None:
-            await self.slots.take(1)
+        await self.slots.take(1)
         try:
             return self._turn_now(memory, wanted) or await self._turn(memory, wanted)
         except BaseException:
@@ -97,30 +96,28 @@ class Host:
 
     def _turn_now(self, memory: Room, wanted: int) -> Turn | None:
         """The turn, if nobody is before us, and neither rate, budget nor memory makes us wait."""
-        if self._line.used or self._gate.closed or (self.daily.bounded and not self.daily.open()):
+        daily = self.daily
+        if self._line.used or self._gate.closed or (daily.bounded and not daily.open()):
             return None
         held = memory.take_nowait(wanted)
         if held is None:
             return None
-        if not self.pace.reserve_now(self._loop.time()):
+        if not self.pace.reserve_now(self.now()):
             memory.give(held)
             return None
-        return self._let_out(held)
-
-    def _let_out(self, held: int) -> Turn:
         self.in_flight += 1
         self.requests += 1
-        return self.daily.take(held)
+        return daily.take(held)
 
     def heard(self) -> None:
         """The host said something, or the connection failed: whoever waits for the outcome of a probe may go on."""
-        if self._probe is not None and not self._probe.done():
-            self._probe.set_result(None)
+        if self.probe is not None and not self.probe.done():
+            self.probe.set_result(None)
             self.pace.probed()
 
     def leave(self, memory: Room, turn: Turn) -> None:
         """The exchange on the wire is over, well or not."""
-        if self._probe is not None:
+        if self.probe is not None:
             self.heard()
         self.in_flight -= 1
         self.daily.end(turn)
@@ -135,9 +132,9 @@ class Host:
         try:
             while True:
                 self._gate.check()
-                if self.pace.blocks and self._probe is not None and not self._probe.done():
+                if self.pace.blocks and self.probe is not None and not self.probe.done():
                     # A host that refused is asked by one at a time until it has answered something else.
-                    await self._gate.turn(self._probe)
+                    await self._gate.turn(self.probe)
                     continue
                 if not self.daily.open():
                     await self.daily.wait(self._gate)
@@ -156,8 +153,10 @@ class Host:
                         continue
                 self.pace.reserve(max(entered, ready, now - _LATE_S))
                 if self.pace.blocks:
-                    self._probe = self._loop.create_future()
-                return self._let_out(held)
+                    self.probe = self._loop.create_future()
+                self.in_flight += 1
+                self.requests += 1
+                return self.daily.take(held)
         finally:
             self._head_waits = 0
             self._line.give(1)
@@ -165,20 +164,19 @@ class Host:
     def answered(self, latency_s: float, size: int) -> None:
         """Counts a reply: seconds to its head, bytes of its body."""
         self.bytes += size
-        old = self.latency_s
+        old, width = self.latency_s, self._width
         self.latency_s = latency_s if old is None else old + _SMOOTH * (latency_s - old)
-        if self._width is not None and self._width.answered(latency_s, busy=self.slots.waiting > 0):
-            self.slots.resize(self._width.now)
+        if width is not None and width.counted(latency_s) and width.judge(busy=self.slots.waiting > 0):
+            self.slots.resize(width.now)
 
     def denied(self, url: str) -> bool:
         """`url` was answered 403: whether that is all this host has said for a long while."""
-        self._denied.add(url)
-        return len(self._denied) >= DENIED_MAX
+        self.denials.add(url)
+        return len(self.denials) >= DENIED_MAX
 
     def let_in(self) -> None:
         """The host answered something else than 403."""
-        if self._denied:
-            self._denied.clear()
+        self.denials.clear()
 
     def resize(self, limits: HostLimits) -> None:
         """Another number of connections (reload)."""

@@ -19,7 +19,7 @@ from typing import Any
 
 from crawler.fetch.lane_errors import lane_failure
 from crawler.fetch.lane_sockets import sockets
-from crawler.fetch.lane_transfer import Transfer
+from crawler.fetch.lane_transfer import Transfer, taking
 from crawler.hidden import Hidden
 from crawler.model import Failure, Kind
 
@@ -33,9 +33,8 @@ _KEPT_S = 30
 _JUDGED = 4096
 _BUFFER_BYTES = 256 * 1024
 """What libcurl reads at once; its own 16 KB cost a tenth more at 300 KB."""
-_STIRRED = 4096
 _URL: int = curl.URL
-_WRITE: int = curl.WRITEFUNCTION
+_SOCKET: int = curl.ACTIVESOCKET
 _TIMEOUT: int = curl.SOCKET_TIMEOUT
 _GO, _ABORT = int(curl.PREREQFUNC_OK), int(curl.PREREQFUNC_ABORT)
 
@@ -46,7 +45,9 @@ Guard = Callable[[str, int], str | None]
 class _Wire:
     """A libcurl handle with our callbacks, used for one transfer after another."""
 
-    __slots__ = ("_judge", "_time", "fields", "handle", "lines", "place", "transfer", "trusting")
+    __slots__ = (
+        "_judge", "_time", "fields", "handle", "lines", "paused", "pieces", "place", "size", "transfer", "trusting",
+    )  # fmt: skip
 
     def __init__(self, judge: Guard, time: Callable[[], float]) -> None:
         self._time = time
@@ -66,7 +67,13 @@ class _Wire:
         handle.setopt(curl.MAXAGE_CONN, _KEPT_S)
         handle.setopt(curl.SSLVERSION, curl.SSLVERSION_TLSv1_2)
         self.lines: list[bytes] = []
+        self.pieces: list[bytes] = []
         handle.setopt(curl.HEADERFUNCTION, self.lines.append)
+        self.size = 0
+        self.paused = False
+        body = taking(self)
+        next(body)
+        handle.setopt(curl.WRITEFUNCTION, body.send)
         handle.setopt(curl.OPENSOCKETFUNCTION, self._open)
         handle.setopt(curl.PREREQFUNCTION, self._before)
 
@@ -129,7 +136,8 @@ class CurlLane:
         self._busy: dict[Transfer, None] = {}
         self._running = 0
         self._fires = 0.0
-        self._stirred: dict[int, float] = {}
+        self._on: dict[int, Transfer] = {}
+        self._stirred: list[int] = []
         self._sockets = sockets(self.loop, self._ready, self._settle)
         self._judged: dict[tuple[str, int], str | None] = {}
         self._multi = multi = curl.CurlMulti()
@@ -153,8 +161,8 @@ class CurlLane:
             handle.close()
             raise
         wire.lines.clear()
+        wire.size, wire.paused = 0, False
         transfer = wire.transfer = Transfer(self, wire, self.loop.time() + self._head_s)
-        handle.setopt(_WRITE, transfer.on_body)
         self._busy[transfer] = None
         if self._sweeping is None:
             self._sweeping = self.loop.call_later(self._sweep_s, self._sweep)
@@ -221,14 +229,19 @@ class CurlLane:
     # -- between libcurl and the loop ----------------------------------------------------------------
 
     def _ready(self, fd: int, what: int) -> None:
-        self._stirred[fd] = self.loop.time()
-        self._running = self._multi.socket_action(fd, what)[1]
+        running = self._multi.socket_action(fd, what)[1]
+        if running == self._running:  # nothing has come to its end
+            self._stirred.append(fd)
+        self._running = running
 
     def _settle(self) -> None:
-        """See to what has come to its end, and to when libcurl wants to be called. It could tell by itself, several
-        times a request; that it is asked instead, once for all that was ready, costs a tenth of it."""
+        """See to what has come to its end, to what has come and not ended, and to when libcurl wants to be called. It
+        could tell that by itself, several times a request; that it is asked instead, once for all that was ready, costs
+        a tenth of it."""
         if self._running != len(self._busy):
             self._collect()
+        if self._stirred:
+            self._look()
         ms = self._multi.timeout()
         if ms >= 0:
             due = self.loop.time() + ms / 1000
@@ -242,6 +255,25 @@ class CurlLane:
         self._timer = None
         self._running = self._multi.socket_action(_TIMEOUT, 0)[1]
         self._settle()
+
+    def _look(self) -> None:
+        """Let those look whose sockets had something, and who are not at their end."""
+        stirred, self._stirred = self._stirred, []
+        on = self._on
+        for fd in stirred:
+            transfer = on.get(fd)
+            if transfer is None:
+                self._find()
+                transfer = on.get(fd)
+            if transfer is not None and not transfer.done:
+                transfer.look()
+
+    def _find(self) -> None:
+        """See which sockets transfers are on. Most have come to their end before anybody wants to know."""
+        for transfer in self._busy:
+            if transfer.sent and transfer.fd < 0:
+                transfer.fd = fd = transfer.wire.handle.getinfo(_SOCKET)
+                self._on[fd] = transfer
 
     def _collect(self) -> None:
         """See to what has come to its end."""
@@ -260,15 +292,17 @@ class CurlLane:
             return
         failure = None
         if error is not None:
-            transfer.look()
+            transfer.look_at_head()
             if transfer.refused and not transfer.allowed:
                 failure = Failure(Kind.ADDRESS, transfer.refused)
             else:
-                failure = lane_failure(*error, in_head=transfer.in_head, sent=transfer.sent)
+                failure = lane_failure(*error, in_head=not transfer.headed, sent=transfer.sent)
         self._release(transfer, wire, failure)
 
     def _release(self, transfer: Transfer, wire: _Wire, failure: Failure | None) -> None:
         del self._busy[transfer]
+        if transfer.fd >= 0:
+            self._on.pop(transfer.fd, None)
         wire.transfer = None
         transfer.finish(failure)
         if len(self._free) < _IDLE_WIRES:
@@ -276,25 +310,17 @@ class CurlLane:
         else:
             wire.handle.close()
 
-    def _heard(self, transfer: Transfer) -> float:
-        """When the last byte came. Of a head libcurl shows whole lines only; that a part came, its socket knows."""
-        if not transfer.in_head:
-            return transfer.heard
-        return max(transfer.heard, self._stirred.get(transfer.wire.handle.getinfo(curl.ACTIVESOCKET), 0.0))
-
     def _sweep(self) -> None:
         """Look after everybody who waits: silence and endless heads are cut, slow bodies shown to readers."""
         now = self.loop.time()
         for transfer in list(self._busy):
-            transfer.look()
-            if transfer.in_head and now >= transfer.head_by:
+            transfer.look_at_head()
+            if not transfer.headed and now >= transfer.head_by:
                 self.drop(transfer, Failure(Kind.SLOW, f"no complete head within {self._head_s:.0f} s"))
-            elif transfer.sent and transfer.waited_for and now - self._heard(transfer) >= self._idle_s:
+            elif transfer.sent and transfer.waited_for and now - transfer.heard >= self._idle_s:
                 self.drop(transfer, Failure(Kind.IDLE, f"no byte for {self._idle_s:g} s"))
             elif transfer.waited_for:
                 transfer.wake_to_judge()
-        if len(self._stirred) > _STIRRED:
-            self._stirred.clear()
         self._sweeping = self.loop.call_later(self._sweep_s, self._sweep) if self._busy else None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Generator
 from typing import Any, Protocol
 
 import pycurl
@@ -12,14 +13,18 @@ from crawler.model import Failure, Kind
 
 PIECE_BYTES = 64 * 1024
 """Whoever waits for a body is woken for this much, for its end, and now and then for what there is."""
-_HELD_BYTES = 256 * 1024
+_HELD_BYTES = 384 * 1024
 """With this much waiting to be read, the host waits too."""
-_CHUNKS = 2048
+_PIECE = 128
+"""Beside its bytes a piece is counted as so much: a body in pieces of a byte would weigh many times what it holds."""
+_PAUSE = int(pycurl.WRITEFUNC_PAUSE)
 _LINE_BYTES, _HEADERS, _HEADS_BYTES = 8190, 160, 64 * 1024
 
 
 _READ_MOST, _READ_BYTES = 1024, 200
 _NO_LINES: list[bytes] = []
+_NOTHING: list[bytes] = []
+"""Stays empty."""
 _NO_HEADERS: dict[str, str] = {}
 
 
@@ -43,6 +48,23 @@ _read = _Read().__getitem__
 _STATUS = {b"HTTP/1.1 %d " % status: status for status in range(200, 600)}
 
 
+def taking(wire: Any) -> Generator[int | None, bytes]:
+    """Takes the pieces of bodies that libcurl sends it, into a wire's `pieces`; has it wait while nobody reads them.
+
+    A generator, once begun: a call for each record of TLS would cost twice as much.
+    """
+    take, said = wire.pieces.append, None
+    while True:
+        piece = yield said
+        size = wire.size
+        if size < _HELD_BYTES:
+            take(piece)
+            wire.size, said = size + _PIECE + len(piece), None
+        else:
+            wire.paused, said = True, _PAUSE
+        piece = b""  # nothing is held here until the next one comes
+
+
 class Lane(Protocol):
     """What a transfer asks of the lane that carries it."""
 
@@ -53,88 +75,82 @@ class Lane(Protocol):
 
 
 class Transfer:
-    """One GET on its way: `head` first, then `read` until it gives b"", and `close`, always."""
+    """One GET on its way: `waiting` until `headed` or `done`, then `read` until it gives b"", and `close`, always.
 
-    __slots__ = (
-        "_chunks", "_head", "_lane", "_size", "_waiter", "allowed", "done", "failure", "head_at",
-        "head_by", "headers",
-        "heard", "lines", "paused", "refused", "sent", "status", "wire",
-    )  # fmt: skip
+    What comes, lines of the head and pieces of the body, is put into two lists without it. The lane lets it `look` at
+    them once for all that came at a time.
+    """
+
+    status = 0
+    headers = _NO_HEADERS
+    head_at = heard = 0.0
+    headed = sent = done = allowed = False
+    fd = -1
+    _seen: int = 0
+    failure: Failure | None = None
+    refused = ""
+    _waiter: asyncio.Future[None] | None = None
 
     def __init__(self, lane: Lane, wire: Any, head_by: float) -> None:
-        """On a wire (see `lane`) whose `lines` are the head's."""
+        """On a wire (see `lane`) whose `lines` are the head's, and whose `pieces` the body's."""
         self._lane = lane
-        self._chunks: list[bytes] = []
-        self._size = self.status = 0
-        self._waiter: asyncio.Future[None] | None = None
         self.wire: Any = wire
-        self.headers: dict[str, str] = _NO_HEADERS
         self.lines: list[bytes] = wire.lines
+        self._pieces: list[bytes] = wire.pieces
         self.head_by = head_by
-        self.head_at = self.heard = 0.0
-        self._head = self.sent = self.done = self.paused = self.allowed = False
-        self.failure: Failure | None = None
-        self.refused = ""
 
     # -- for the one who wants it ------------------------------------------------------------------
 
-    async def head(self) -> Failure | None:
-        """Wait for status and headers, or the reason why there are none; of a body that is small, for all of it: to
-        wake somebody costs as much as to hand him 64 KB."""
-        while not self._head:
-            if self.done:
-                return self.failure or Failure(Kind.RESET, "the connection ended within the head")
-            await self._waiting()
-        return None
+    def waiting(self) -> asyncio.Future[None]:
+        """What to wait for until there is something to look at: the end, 64 KB, or, now and then, what there is."""
+        loop = self._lane.loop
+        self.heard = loop.time()
+        waiter = self._waiter = loop.create_future()
+        return waiter
+
+    def lost(self) -> Failure:
+        """Why it is done and not headed."""
+        return self.failure or Failure(Kind.RESET, "the connection ended within the head")
 
     @property
     def at_end(self) -> bool:
         """Nothing more will come, and all that came was read."""
-        return self.done and not self._chunks
+        return self.done and not self._pieces
 
-    def whole(self) -> bytes | None:
-        """The body, if all of it has come and nothing was read yet."""
-        return self._taken() if self.done and self.failure is None else None
-
-    def _taken(self) -> bytes:
-        chunks = self._chunks
-        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        chunks.clear()
-        self._size = 0
-        return data
+    def whole(self, most: int) -> bytes | None:
+        """The body, if all of it has come, it has `most` bytes at most, and nothing was read yet."""
+        pieces = self._pieces
+        if not self.done or self.failure is not None or sum(map(len, pieces)) > most:
+            return None
+        self._pieces = _NOTHING
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def read(self) -> bytes:
         """What came of the body: 64 KB or more while it flows; b"" at its end. Raises LostReply for a broken one."""
-        while self._size < PIECE_BYTES and not self.done:
-            if self.paused:
-                self._resume()
+        while (wire := self.wire) is not None and wire.size < PIECE_BYTES:
+            if wire.paused:
+                wire.paused = False
+                self._lane.resume(self)
                 continue
-            await self._waiting()
-            if self._size:
+            await self.waiting()
+            if self._pieces:
                 break  # enough, or woken to be judged: the pace may be too slow
-        if self._chunks:
-            return self._taken()
+        pieces = self._pieces
+        if pieces:
+            data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            pieces.clear()
+            if self.wire is not None:
+                self.wire.size = self._seen = 0
+            return data
         if self.failure is not None:
             raise LostReply(self.failure)
         return b""
 
     def close(self) -> None:
         """Drop it; the connection of a reply that was not read to its end is closed."""
-        self._chunks.clear()
-        self._size = 0
         if self.wire is not None:
             self._lane.drop(self)
-
-    def _waiting(self) -> asyncio.Future[None]:
-        """What to wait for until there is something to look at."""
-        loop = self._lane.loop
-        self.heard = max(self.heard, loop.time())
-        waiter = self._waiter = loop.create_future()
-        return waiter
-
-    def _resume(self) -> None:
-        self.paused = False
-        self._lane.resume(self)
+        self._pieces = _NOTHING
 
     # -- for libcurl's callbacks ---------------------------------------------------------------------
 
@@ -142,10 +158,6 @@ class Transfer:
     def waited_for(self) -> bool:
         """Whether somebody waits for bytes: silence counts only then."""
         return self._waiter is not None and not self._waiter.done()
-
-    @property
-    def in_head(self) -> bool:
-        return not self._head
 
     def wake(self) -> None:
         """Let the one who waits look again."""
@@ -155,12 +167,22 @@ class Transfer:
 
     def wake_to_judge(self) -> None:
         """Hand on what there is, however little: a slow body is judged by the one who reads it."""
-        if self._size:
+        if self._pieces:
             self.wake()
 
     def look(self) -> None:
+        """Something came: see whether there is enough of it to wake somebody, or too much."""
+        size: int = self.wire.size
+        if size != self._seen or not self.headed:  # what has come is of the head, or of the body itself
+            self._seen, self.heard = size, self._lane.loop.time()
+        if self._pieces and not self.headed and not self.take_head():
+            self._lane.drop(self)
+        elif size >= PIECE_BYTES:
+            self.wake()
+
+    def look_at_head(self) -> None:
         """See whether the head is complete, though no body has begun."""
-        if not self._head and self.lines and self.take_head():
+        if not self.headed and self.lines and self.take_head():
             self.wake()
 
     def take_head(self) -> bool:
@@ -181,7 +203,7 @@ class Transfer:
             status, headers = read
         else:
             return False
-        self._head, self.status, self.headers = True, status, headers
+        self.headed, self.status, self.headers = True, status, headers
         self.head_at = self._lane.loop.time()
         return True
 
@@ -207,37 +229,20 @@ class Transfer:
                 headers[name] = value
         return None
 
-    def on_body(self, data: bytes) -> int | None:
-        """Bytes of the body; asks libcurl to wait when nobody reads them."""
-        if self.wire is None:
-            return 0
-        self.heard = self._lane.loop.time()
-        if not self._head:
-            if not self.take_head():
-                return 0
-            length = self.headers.get("content-length", "")
-            if len(length) > 5 or not length:  # large, or nobody knows
-                self.wake()
-        size = self._size
-        if size >= _HELD_BYTES:
-            self.paused = True
-            return pycurl.WRITEFUNC_PAUSE
-        chunks = self._chunks
-        chunks.append(data)
-        self._size = size = size + len(data)
-        if len(chunks) >= _CHUNKS:  # of one byte each they would weigh many times what they hold
-            chunks[:] = [b"".join(chunks)]
-        if size >= PIECE_BYTES and self._waiter is not None:
-            self.wake()
-        return None
-
     def finish(self, failure: Failure | None) -> None:
         """It is over, well or not; the wire serves another."""
-        if not self._head:
-            self.look()
+        if not self.headed and self.lines:
+            self.take_head()
+        pieces = self._pieces
+        self._pieces = pieces.copy()
+        pieces.clear()
         self.lines = _NO_LINES
         self.done = True
         self.wire = None
         if failure is not None and self.failure is None:
             self.failure = failure
-        self.wake()
+        waiter = self._waiter
+        if waiter is not None:
+            self._waiter = None
+            if not waiter.done():
+                waiter.set_result(None)

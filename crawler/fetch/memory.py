@@ -7,6 +7,8 @@ from collections import deque
 
 from crawler.stop import Gate
 
+_UNBOUNDED = 1 << 62
+
 
 class Room:
     """`total` units; who takes some gives them back. A large wish is not overtaken by small ones, so none starves.
@@ -15,7 +17,7 @@ class Room:
     """
 
     def __init__(self, total: int, gate: Gate) -> None:
-        self._total = total
+        self._most = total or _UNBOUNDED
         self._gate = gate
         self.used = 0
         """Units taken: to be read only."""
@@ -28,15 +30,12 @@ class Room:
 
     def take_nowait(self, amount: int) -> int | None:
         """Take `amount` if it is free and nobody waits: how much to give back later; else None."""
-        if self._line:
-            return None
-        total, used = self._total, self.used
-        if total:
-            if amount > total:  # noqa: PLR1730 - asked twice a request, and a call costs more
-                amount = total
-            if used + amount > total:
+        used = self.used + amount
+        if used > self._most or self._line:
+            if self._line or self.used or amount <= self._most:
                 return None
-        self.used = used + amount
+            amount = used = self._most
+        self.used = used
         return amount
 
     async def take(self, amount: int) -> int:
@@ -44,12 +43,13 @@ class Room:
         held = self.take_nowait(amount)
         if held is not None:
             return held
-        held = min(amount, self._total) if self._total else amount
-        turn = asyncio.get_running_loop().create_future()
+        held = min(amount, self._most)
+        gate, turn = self._gate, asyncio.get_running_loop().create_future()
         entry = (turn, held)
         self._line.append(entry)
         try:
-            await self._gate.turn(turn)
+            gate.expect(turn)
+            await turn
         except BaseException:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
                 self.give(held)  # granted in the moment in which we were told to go
@@ -57,28 +57,31 @@ class Room:
                 self._line.remove(entry)
                 self._grant()
             raise
+        finally:
+            gate.forget(turn)
         return held
 
     def give(self, amount: int) -> None:
         """Give back what `take` returned."""
-        self.used -= amount
-        assert self.used >= 0
+        self.used = used = self.used - amount
+        assert used >= 0
         if self._line:
             self._grant()
 
     def resize(self, total: int) -> None:
         """Another total from now on; what is held stays held."""
-        self._total = total
+        self._most = total or _UNBOUNDED
         self._grant()
 
     def _grant(self) -> None:
-        while self._line:
-            turn, amount = self._line[0]
+        line, most = self._line, self._most
+        while line and self.used < most:
+            turn, amount = line[0]
             if turn.done():  # told to go, and not yet gone: it takes itself out of the line
                 break
             # After a resize a wish may be larger than all there is: it goes when nothing else is held.
-            if self._total and self.used and self.used + amount > self._total:
+            if self.used and self.used + amount > most:
                 break
-            self._line.popleft()
+            line.popleft()
             self.used += amount
             turn.set_result(None)

@@ -20,6 +20,7 @@ class Pacing(Protocol):
     where that is this process's to tell."""
 
     blocks: int
+    calm: bool
 
     @property
     def rate(self) -> float: ...

@@ -59,8 +59,9 @@ class Inflate:
 class Body(Protocol):
     """What a way to the network gives of a reply: status, headers by lower-case name, and the body as it comes.
 
-    `head_at` is when the head came, on the loop's clock; `whole` gives the body at once, if all of it has come, well.
-    `read` gives some bytes, b"" at the end, and raises one of errors.FOREIGN for a body that breaks off.
+    `head_at` is when the head came, on the loop's clock; `whole` gives the body at once, if all of it has come, well,
+    and it has `most` bytes at most. `read` gives some bytes, b"" at the end, and raises one of errors.FOREIGN for a
+    body that breaks off.
     """
 
     @property
@@ -71,7 +72,7 @@ class Body(Protocol):
     def at_end(self) -> bool: ...
     @property
     def head_at(self) -> float: ...
-    def whole(self) -> bytes | None: ...
+    def whole(self, most: int) -> bytes | None: ...
     async def read(self) -> bytes: ...
     def close(self) -> None: ...
 
@@ -79,7 +80,9 @@ class Body(Protocol):
 class Reply:
     """One reply. `close` it, always; at the end of the body its connection goes back to the pool by itself."""
 
+    packed = False
     received = 0
+    _encoding = ""
     _given = 0
     _failure: Failure | None = None
     _inflate: Inflate | None = None
@@ -89,12 +92,12 @@ class Reply:
     def __init__(self, body: Body, url: str, watch: Watch, *, packed: bool) -> None:
         headers = body.headers
         length = headers.get("content-length", "")
-        self._encoding = encoding = headers.get("content-encoding", "")
-        self.packed = packed = packed and encoding != "" and encoding.lower() in ("gzip", "x-gzip")
-        if packed:
-            self._inflate = Inflate()
-        # The length of what is read here; nobody knows it for a packed body.
-        self.head = Head(body.status, headers, url, int(length) if length.isdecimal() and not packed else None)
+        if "content-encoding" in headers:
+            self._encoding = encoding = headers["content-encoding"]
+            if packed and encoding.lower() in ("gzip", "x-gzip"):
+                self.packed, self._inflate = True, Inflate()
+                length = ""  # of what is read here nobody knows it
+        self.head = Head(body.status, headers, url, int(length) if length.isdecimal() else None)
         self._body = body
         self._watch = watch
         self.head_at = body.head_at
@@ -110,9 +113,10 @@ class Reply:
             return self._too_large(length)
         return None
 
-    def whole(self) -> bytes | None:
-        """All of the body, if it has come already and nothing in it needs a look here; then nothing is left to read."""
-        if self._inflate is not None or (data := self._body.whole()) is None:
+    def at_once(self) -> bytes | None:
+        """All of the body, if it has come already and there is nothing against it; then nothing is left to read."""
+        most = self._watch.max_bytes
+        if self._encoding or (self.head.length or 0) > most or (data := self._body.whole(most)) is None:
             return None
         self.received = len(data)
         return data

@@ -8,6 +8,7 @@ request is on the way; its answer, good or bad, is everybody's.
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -32,6 +33,8 @@ CACHE_S = 24 * 3600.0
 _ORIGINS_MAX = 1024
 _TEXTS_MAX = 4_000_000
 """Characters of the texts whose rules are kept parsed: rules take some twenty times what their text does."""
+_FEW = 64
+"""With more lines than this, rules are looked up here each time."""
 _LONG = 32_768
 """A text as long as this takes longer to parse than the loop should stand still."""
 _ALLOWING = frozenset({Kind.NOT_FOUND, Kind.FORBIDDEN, Kind.STATUS, Kind.RANGE, Kind.REDIRECT, Kind.ADDRESS})
@@ -47,7 +50,7 @@ class _Enough(Exception):
     """Ends the reading of a robots.txt that is longer than what is parsed."""
 
 
-class _Asking:
+class _Asking(Exchange):
     """The exchange that fetches one robots.txt."""
 
     def __init__(self, origin: URL, lane: Lane) -> None:
@@ -104,23 +107,30 @@ class Robots:
         self._gate = gate
         self._obey = obey
         self._loop = asyncio.get_running_loop()
+        self._time = self._loop.time
         self._aside = Aside()
         self._size = 0
         self._origins: OrderedDict[tuple[str, str, int | None], _Origin] = OrderedDict()
 
     def known(self, where: Where) -> bool:
         """Whether it is known, without a closer look, that `where` may be asked."""
-        if not self._obey:
-            return True
-        id = where.origin.id
-        origin = self._origins.get(id)
-        if origin is None or origin.until <= self._loop.time():
+        text, origin = where
+        if origin.free <= self._time() and not self._recall(origin):
             return False
-        self._origins.move_to_end(id)
-        if origin.rules is None:
+        return not origin.spelt or ("%" not in text and not text.startswith(origin.spelt, text.index("/", 8)))
+
+    def _recall(self, of: Origin) -> bool:
+        """Tell an origin what is known of its rules, so that nobody has to ask here for each of its URLs; whether
+        anything is that fits into a few words."""
+        if not self._obey:
+            of.free = math.inf
             return True
-        text = where.text
-        return "%" not in text and not text.startswith(origin.spelt, text.index("/", 8))
+        origin = self._origins.get(of.id)
+        if origin is None or origin.until <= self._time() or len(origin.spelt) > _FEW:
+            return False
+        self._origins.move_to_end(of.id)
+        of.free, of.spelt = origin.until, origin.spelt
+        return True
 
     async def refusal(self, where: Where, lane: Lane) -> Failure | None:
         """None when `where` may be asked. Raises Draining.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,7 +24,8 @@ class Origin:
     """What secrets are bound to, and what a robots.txt speaks for: `id` is scheme, host and port.
 
     `key` is what a limiter is kept for: the host, with the port where it is unusual. `refusal` says why no address
-    there is asked, `place` ("ip:port", "" = where the name says) where to connect instead: the client's.
+    there is asked, `place` ("ip:port", "" = where the name says) where to connect instead: the client's. Up to `free`
+    (the loop's time) its robots.txt has nothing against URLs whose path begins with none of `spelt`.
     """
 
     id: tuple[str, str, int | None]
@@ -31,6 +33,8 @@ class Origin:
     tls: bool
     refusal: Failure | None = None
     place: str = ""
+    free: float = -math.inf
+    spelt: tuple[str, ...] = ()
 
 
 class Where(NamedTuple):

@@ -29,16 +29,15 @@ Kept = Unfinished | Lone
 class Entries:
     """Works by id. What `get` and `items` give is to be read; `open` gives what may be changed."""
 
-    __slots__ = ("_kept",)
+    __slots__ = ("_kept", "ids")
 
     def __init__(self) -> None:
         self._kept: dict[WorkId, Kept] = {}
+        self.ids = self._kept.keys()
+        """Which works there are, now and later."""
 
     def __len__(self) -> int:
         return len(self._kept)
-
-    def __contains__(self, id: WorkId) -> bool:
-        return id in self._kept
 
     def get(self, id: WorkId) -> Unfinished | None:
         """What is known of a work; to be read only."""

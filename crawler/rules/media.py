@@ -12,11 +12,12 @@ from typing import Protocol
 
 from crawler.model import Failure, Kind, Page
 from crawler.rules.media_formats import avif, bmp, gif, webp
+from crawler.rules.media_plain import plain
 from crawler.rules.media_usual import Jpeg, Png
 from crawler.rules.media_walk import Media, Verdict, Walk
 from crawler.rules.media_zip import ZipTail
 
-__all__ = ["Inspector", "Media"]
+__all__ = ["Inspector", "Media", "inspect"]
 
 _ZIP = b"PK\x03\x04"
 _HEAD = 12
@@ -70,6 +71,16 @@ class Inspector:
             wanted = "the archive of an animation" if page == "zip" else "an image"
             return Failure(Kind.NOT_AN_IMAGE, f"{verdict.mime} where {wanted} should be")
         return verdict
+
+
+def inspect(body: bytes, page: Page | None = None) -> Media | Failure:
+    """What a body is that came whole: as an Inspector says that is fed with it."""
+    media = plain(body) if page != "zip" else None
+    if media is not None:
+        return media
+    inspector = Inspector(page)
+    inspector.feed(body)
+    return inspector.finish()
 
 
 class _Other:

@@ -12,11 +12,11 @@ from zlib import crc32
 from crawler.model import Failure, Kind
 from crawler.rules.media_walk import Media, Verdict, broken
 
-_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
+MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
 """A JPEG marker that means something wherever it stands: FF 00 is data, FF D0..D7 restart a scan, FF FF fills."""
 _SOI, _EOI, _SOS, _DNL, _TEM = 0xD8, 0xD9, 0xDA, 0xDC, 0x01
-_SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_PASSED = frozenset(range(0xC0, 0xFF)) - _SOF - {_SOI, _EOI, _SOS, _DNL}
+SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+PASSED = frozenset(range(0xC0, 0xFF)) - SOF - {_SOI, _EOI, _SOS, _DNL}
 """Segments of which nothing matters but their length."""
 _SEGMENT = 9
 """Bytes of a segment, marker included, that are ever looked at."""
@@ -60,7 +60,7 @@ class Jpeg:
         at = self._left
         if self._held and data:
             begun = self._held + data[:_SEGMENT]
-            if _MARKER.match(begun):
+            if MARKER.match(begun):
                 size = self._segment(begun, 0)
                 if not size:
                     self._held = begun
@@ -68,13 +68,13 @@ class Jpeg:
                 at = size - len(self._held)
             self._held = b""
         while self._verdict is None and at < end:
-            found = _MARKER.search(data, at)
+            found = MARKER.search(data, at)
             if found is None:
                 self._held = b"\xff" if data.endswith(b"\xff") else b""
                 self._left = 0
                 return
             start = found.start()
-            if data[start + 1] in _PASSED and start + 4 <= end and (size := data[start + 2] << 8 | data[start + 3]) > 1:
+            if data[start + 1] in PASSED and start + 4 <= end and (size := data[start + 2] << 8 | data[start + 3]) > 1:
                 at = start + 2 + size
                 continue
             size = self._segment(data, start)
@@ -98,7 +98,7 @@ class Jpeg:
             self._scans += 1
             if size < 2:
                 self._verdict = _undersized(code, size)
-        elif code in _SOF:
+        elif code in SOF:
             if size < 8:
                 self._verdict = _undersized(code, size)
             elif at + _SEGMENT > len(data):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+from typing import TypeGuard
 
 from crawler.model import Page, WorkId
 
 EXTENSIONS = frozenset({"jpg", "png", "gif", "webp", "bmp", "avif", "zip"})
 """Every extension that a path may have; what `media` finds is one of these."""
 
+_OF_IMAGES = EXTENSIONS - {"zip"}
 _DIGEST = re.compile(r"[0-9a-f]{16}")
 _KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 
@@ -21,21 +23,27 @@ def image_path(id: WorkId, page: Page, ext: str) -> str:
     an unknown extension, a zip that is no page "zip" (or the other way round), a negative number, a key with a problem,
     a page other than 0 of a key.
     """
+    if page == 0 and ext in _OF_IMAGES and is_digest(id):
+        return f"images/{int(id, 16) % 1000:03d}/{id}.{ext}"
     if ext not in EXTENSIONS or (ext == "zip") != (page == "zip"):
         raise ValueError(f"no file of page {page!r} ends in {ext!r}")
     if isinstance(page, int) and page < 0:
         raise ValueError(f"no page {page}")
     if isinstance(id, str):
-        plain = _DIGEST.fullmatch(id) is not None
-        problem = None if plain else key_problem(id)
+        problem = key_problem(id)
         if problem or page != 0:
             raise ValueError(problem or f"{id!r} has page 0 only")
-        number = id if plain else hashlib.sha256(id.encode()).hexdigest()[:16]
+        number = hashlib.sha256(id.encode()).hexdigest()[:16]
         return f"images/{int(number, 16) % 1000:03d}/{id}.{ext}"
     if id < 0:
         raise ValueError(f"no id {id}")
     tail = "ugoira" if page == "zip" else f"p{page}"
     return f"images/{id % 1000:03d}/{id}_{tail}.{ext}"
+
+
+def is_digest(id: WorkId) -> TypeGuard[str]:
+    """Whether an id is (or looks as if it were) the first digits of a URL's digest."""
+    return isinstance(id, str) and _DIGEST.fullmatch(id) is not None
 
 
 def key_problem(key: str) -> str | None:

@@ -128,10 +128,12 @@ class Pace:
         self._block_s = memory.block_s if memory is not None else 0.0
         self.blocks = 0
         """Windows in a row with a refusal and no clean reply."""
+        self.calm = not rate
+        """No limit, and never a refusal: nothing has to wait, and a reply that is no refusal teaches nothing."""
         self._inherited = memory is not None and memory.refusing
         if memory is not None and memory.refusing:
             # The block of an earlier run goes on: it is probed, and was learnt from already.
-            self.blocks, self._judging = 1, True
+            self.blocks, self._judging, self.calm = 1, True, False
             self._block(now + min(memory.blocked_s, RETRY_AFTER_MAX_S), "")
         if adaptive:
             self._gcra.set_rate(self._learner.rate, now)
@@ -166,7 +168,7 @@ class Pace:
 
     def reserve_now(self, now: float) -> bool:
         """Reserve for this very moment, if nothing stands in the way: no block, no turn to wait for."""
-        if self.blocks or not self._gcra.take_now(now):
+        if not self.calm and (self.blocks or not self._gcra.take_now(now)):
             return False
         if self._adaptive:
             self._learner.sent(now)
@@ -204,6 +206,7 @@ class Pace:
         Without a block seen before, the block lasts base_s * 2^(blocks so far), at most cap_s; never less than
         `retry_after_s`. `again`: this very request was refused before; `limited`: the reply speaks of a limit (429).
         """
+        self.calm = False
         asked = min(max(retry_after_s or 0.0, 0.0), RETRY_AFTER_MAX_S)
         if sent <= self._cut_at:
             # Another reply of a window that was answered already: only a longer wait is news. (A loop's clock may
@@ -263,6 +266,7 @@ class Pace:
         """Another budget from `now` on (reload). Starts empty, keeps a block that stands."""
         memory = self._learner.memory(now) if self._adaptive else None
         self._budget, self._adaptive = rate, adaptive
+        self.calm = not rate and not self.blocks and self._blocked_until <= now
         self._gcra = Gcra(rate, burst, now)
         self._gcra.penalise(self._blocked_until)
         self._learner = Learner(rate, now, memory)

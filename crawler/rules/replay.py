@@ -51,6 +51,7 @@ class State:
         self._done = BitMap64()
         self._gone: dict[str, BitMap64] = {}
         self._entries = Entries()
+        self._unfinished = self._entries.ids
         self._images = 0
         self._bytes = 0
         self._qualities: Counter[str] = Counter()
@@ -106,7 +107,7 @@ class State:
 
     def stored(self, moment: Moment, id: WorkId, page: Page, size: int, quality: str) -> None:
         """Take a `stored` line in, of which only this matters here; `size` in bytes."""
-        if page == 0 and type(id) is str and id not in self._entries and id != self._apart:
+        if page == 0 and type(id) is str and id not in self._unfinished and id != self._apart:
             # A work of site `urls` is its one image: what follows would come to this, at five times the price.
             bit = bit_of(id)
             if bit not in self._done and not (self._voided and self._is_voided(moment)):
@@ -116,7 +117,8 @@ class State:
                 self._qualities[quality] += 1
         elif (entry := self._learn(id, Had(moment, page, size, quality))) is not None:
             self._finish(id, entry)
-        self._see(moment[0])
+        if (t := moment[0]) != self.last_t:
+            self._see(t)
 
     def described(self, moment: Moment, id: WorkId, images: tuple[Image, ...]) -> None:
         """Take a `described` line in, of which only this matters here."""
@@ -269,7 +271,7 @@ class State:
         for ids in self._gone.values():
             if bit in ids:
                 return None
-        entry = self._entries.get(id)
+        entry = self._entries.get(id) if id in self._unfinished else None
         if entry is None:
             return _ALL
         pages = entry.pages(id)

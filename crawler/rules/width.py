@@ -34,10 +34,16 @@ class Width:
 
     def answered(self, latency_s: float, *, busy: bool) -> bool:
         """A reply's head came after so many seconds; whether `now` changed. `busy`: more requests were waiting."""
+        return self.counted(latency_s) and self.judge(busy=busy)
+
+    def counted(self, latency_s: float) -> bool:
+        """Count a reply; whether there are enough of them to `judge`."""
         self._sum += latency_s
-        self._count += 1
-        if self._count < self._enough:
-            return False
+        self._count = count = self._count + 1
+        return count >= self._enough
+
+    def judge(self, *, busy: bool) -> bool:
+        """The other half of `answered`."""
         average, before = self._sum / self._count, self.now
         self._sum, self._count = 0.0, 0
         self._best = min(self._best + _FORGET * (average - self._best), average) if self._best else average

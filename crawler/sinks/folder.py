@@ -26,10 +26,11 @@ import aiofiles
 import orjson
 
 from crawler import within
-from crawler.disk import Disk
+from crawler.disk import Disk, Name
 from crawler.model import Page, WorkId
 from crawler.numbers import digest_of
-from crawler.rules.naming import image_path
+from crawler.rules.naming import image_path, is_digest
+from crawler.sinks.names import UNSYNCED, Names
 from crawler.sinks.sink import Held, Kept
 from crawler.stop import StorageFailed
 
@@ -42,6 +43,7 @@ BUFFER_BYTES = 256 * 1024
 _GO_ON = os.O_WRONLY | os.O_CREAT
 _ANEW = _GO_ON | os.O_TRUNC
 T = TypeVar("T")
+N = TypeVar("N", bound=Name)
 
 
 class Parts:
@@ -70,8 +72,10 @@ class Parts:
 
     def path_of(self, id: WorkId, page: Page) -> str:
         """Where the part for one image lies."""
-        stem = f"{id}_{page}" if isinstance(id, int) else f"{digest_of(id):016x}_{page}"
-        return f"{self._beside}{stem}.part"
+        if isinstance(id, int):
+            return f"{self._beside}{id}_{page}.part"
+        # A key may differ from another in case only, which not every file system sees; a digest of digits does not.
+        return f"{self._beside}{f'u{id}' if is_digest(id) else f'{digest_of(id):016x}'}_{page}.part"
 
     def free_bytes(self) -> int:
         """Bytes that an ordinary user may still write. Raises StorageFailed."""
@@ -111,7 +115,7 @@ class Folder(Parts):
         _own(disk, root, "images")
         disk.sync_folder(images)  # a process that was killed may have made folders there, and not synced their names
         self._below = f"{root}/"
-        self._names: dict[str, _Names] = {}
+        self._names: dict[str, Names] = {}
         self._making = Lock()
         self._whole = self  # of `apart` ones too: a fault of theirs is none of the folders that all write to
 
@@ -126,22 +130,26 @@ class Folder(Parts):
         """Give a durable file its final name, `images/<folder>/<file>`, and make the name durable. Blocking."""
         folder = relative.rpartition("/")[0]
         names = self._names.get(folder) or self._make(folder)
-        self.disk.replace(source, self._below + relative)
-        if self.disk.synced:
+        disk = self.disk
+        disk.replace(source, self._below + relative)
+        if disk.synced:
             names.sync()
 
-    def _make(self, folder: str) -> _Names:
+    def _make(self, folder: str) -> Names:
         whole = self._whole
         with self._making:
             names = self._names.get(folder)
             if names is None:
-                path = self.root / folder
+                path = self._below + folder
                 within.no_link(path)
                 whole._durably(self.disk.make_folder, path)
-                names = self._names[folder] = _Names(lambda: whole._durably(self.disk.sync_folder, path))
+                names = (
+                    Names(lambda: whole._durably(self.disk.sync_folder, Path(path))) if self.disk.synced else UNSYNCED
+                )
+                self._names[folder] = names
             return names
 
-    def _durably(self, step: Callable[[Path], None], folder: Path) -> None:
+    def _durably(self, step: Callable[[N], None], folder: N) -> None:
         """A step that syncs a folder: a fault is known to all before anybody else may try."""
         self.check()
         try:
@@ -154,47 +162,25 @@ class Folder(Parts):
             raise
 
 
-class _Names:
-    """Makes the names in one folder durable, one sync for all that were given before it began. Blocking."""
-
-    def __init__(self, sync_folder: Callable[[], None]) -> None:
-        self._sync_folder = sync_folder
-        self._given = self._durable = 0
-        self._counting, self._syncing = Lock(), Lock()
-
-    def sync(self) -> None:
-        """Called after a name was given; it is durable when this returns. Raises what `sync_folder` raises.
-
-        One at a time: a sync that was told of no fault, while another was told of one, may have lied.
-        """
-        with self._counting:
-            self._given += 1
-            mine = self._given
-        with self._syncing:
-            if self._durable < mine:
-                given = self._given
-                self._sync_folder()
-                self._durable = given
-
-
 class PartFile:
     """The bytes of one image on their way: in memory up to a buffer, else in a file. Most of `sinks.sink.Part`.
 
     How they get their final name is another matter: see FolderPart.
     """
 
+    held: Held | None = None
+    _noted = False
+    _on_disk: int = 0
+    _waiting_bytes: int = 0
+    _digest: _Digest | None = None
+    _url = _validator = ""
+
     def __init__(self, folder: Parts, id: WorkId, page: Page) -> None:
         self._folder = folder
         self._id = id
         self._page: Page = page
         self._path = folder.path_of(id, page)
-        self._noted = False
-        self._on_disk = 0
         self._waiting: list[bytes] = []
-        self._waiting_bytes: int = 0
-        self._digest: _Digest | None = None
-        self._url = self._validator = ""
-        self.held: Held | None = None
 
     @property
     def _note(self) -> Path:
@@ -241,6 +227,15 @@ class PartFile:
         self._waiting_bytes += len(chunk)
         if self._waiting_bytes >= BUFFER_BYTES:
             await self._flush()
+
+    def whole(self, url: str, validator: str, body: bytes) -> bool:
+        """See `sinks.sink.Part`. It waits in memory, where it is already, however large."""
+        if self._noted:
+            return False
+        self._digest = hashlib.sha256(body)
+        self._waiting, self._waiting_bytes, self._on_disk = [body], len(body), 0
+        self._url, self._validator, self.held = url, validator, None
+        return True
 
     def _taken(self) -> list[bytes]:
         """What waited to be written; nothing waits any more."""
@@ -341,15 +336,16 @@ class PartFile:
         try:
             return work()
         except OSError as error:  # in the thread: others are to know before they go on
-            failed = self._failed(error)
-            self._folder.broken = self._folder.broken or str(failed)
-            raise failed from error
+            raise self._broken(error) from error
 
-    def _failed(self, error: OSError) -> StorageFailed:
-        return StorageFailed(
+    def _broken(self, error: OSError) -> StorageFailed:
+        """What is raised; from now on the place takes nothing more."""
+        failed = StorageFailed(
             f"work {self._id}: writing its image failed: {reason(error)}. Nothing half-written has a final name. "
             f"Stopping now; make room or mend the disk under {self._folder.root}, then run the same command again."
         )
+        self._folder.broken = self._folder.broken or str(failed)
+        return failed
 
 
 class FolderPart(PartFile):
@@ -366,12 +362,13 @@ class FolderPart(PartFile):
         path = image_path(self._id, self._page, ext)
         kept = Kept(path, self._on_disk + self._waiting_bytes, self._digest.hexdigest())
         self._waiting, self._waiting_bytes = [], 0
-        if folder.disk.synced:
-            await self._hop(lambda: self._keep(path, pieces))
-        else:
-            if folder.broken:
-                folder.check()
-            self._guarded(partial(self._keep, path, pieces))
+        if folder.disk.synced or folder.broken:
+            await self._hop(partial(self._keep, path, pieces))
+            return kept
+        try:
+            self._keep(path, pieces)
+        except OSError as error:
+            raise self._broken(error) from error
         return kept
 
     def _keep(self, path: str, pieces: list[bytes]) -> None:

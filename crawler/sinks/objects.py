@@ -56,6 +56,12 @@ class ObjectPart(PartFile):
         super().__init__(sink, id, page)
         self._sink = sink
 
+    async def begin(self, url: str, validator: str) -> None:
+        """Start anew. A body that fits into memory never overwrites what an earlier run left on the disk."""
+        if self._noted:
+            await self._hop(self._unlink)
+        await super().begin(url, validator)
+
     async def write(self, chunk: bytes) -> None:
         """Append; the disk is reached when a buffer is full, or all of them together."""
         assert self._digest is not None
@@ -65,6 +71,16 @@ class ObjectPart(PartFile):
         self._sink.held_bytes += len(chunk)
         if self._waiting_bytes > BUFFER_BYTES or self._sink.held_bytes > HELD_BYTES:
             await self._flush()
+
+    def whole(self, url: str, validator: str, body: bytes) -> bool:
+        """As `begin` and `write`, if there is room in memory."""
+        if len(body) > BUFFER_BYTES or self._sink.held_bytes + len(body) > HELD_BYTES:
+            return False
+        before = self._waiting_bytes
+        if not super().whole(url, validator, body):
+            return False
+        self._sink.held_bytes += len(body) - before
+        return True
 
     def _taken(self) -> list[bytes]:
         self._sink.held_bytes -= self._waiting_bytes

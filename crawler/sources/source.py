@@ -96,10 +96,10 @@ class _Seen:
             found = self.choice.take(entry)
             return found if isinstance(found, Problem) else _NEWS[found]
         id, url = entry
-        bit = id if isinstance(id, int) else bit_of(id)
-        new = bit not in self.ids
+        bit, ids = bit_of(id), self.ids
+        new = bit not in ids
         if new:
-            self.ids.add(bit)
+            ids.add(bit)
         if self._pairs is not None:
             pair = bit_of(f"{id} {url}")
             if not new and pair not in self._pairs:
@@ -151,11 +151,12 @@ class Source:
         census = self._census
         if census is None:
             raise RuntimeError("count() comes before items()")
-        seen = _Seen(self._settings)
+        left = census.bitmap.copy()
         for file in self._files:
             tally = Tally()
             for _, entry in self._read(file, tally, file.bytes):
-                if not isinstance(entry, Problem) and seen.take(entry) is True and bit_of(entry[0]) in census.bitmap:
+                if not isinstance(entry, Problem) and (bit := bit_of(entry[0])) in left:
+                    left.remove(bit)
                     yield Item(entry[0], entry[1])
             if tally.sha256.digest() != file.digest:
                 raise SourceError(f"{file.name}: changed while it was in use; run again to take the list as it is now")

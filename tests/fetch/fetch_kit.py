@@ -10,7 +10,7 @@ from typing import Any
 import uvloop
 
 from crawler.fetch.door import Door
-from crawler.fetch.exchange import Head, Request
+from crawler.fetch.exchange import Exchange, Head, Request
 from crawler.fetch.settings import HostLimits, NetworkSettings
 from crawler.model import Failure
 from crawler.rules.retry import kind_of_status
@@ -123,7 +123,7 @@ class Server:
         return b"content-length:" in answer or b"chunked" in answer
 
 
-class Want:
+class Want(Exchange):
     """An exchange that collects a body, and takes every status but 2xx for a failure."""
 
     def __init__(self, url: str, lane: str = "images", **request: Any) -> None:

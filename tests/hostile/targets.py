@@ -35,7 +35,7 @@ from crawler.pairs.judgements import VERDICTS, Judged, Judgements, Noted, Pair, 
 from crawler.pairs.judgements import read as read_judgement
 from crawler.pairs.listing import from_candidates
 from crawler.pairs.queue import Deal
-from crawler.rules.media import Inspector, Media
+from crawler.rules.media import Inspector, Media, inspect
 from crawler.rules.naming import EXTENSIONS, image_path
 from crawler.rules.replay import State
 from crawler.rules.retry import parse_retry_after
@@ -157,7 +157,7 @@ class _Wire:
     """A wire of no connection, on which these lines came."""
 
     def __init__(self, lines: list[bytes]) -> None:
-        self.lines = lines
+        self.lines, self.pieces = lines, list[bytes]()
 
 
 class _Lane:
@@ -226,6 +226,7 @@ def media(data: bytes) -> None:
         parts.feed(data[at : at + 7])
     verdict = whole.finish()
     assert type(verdict) is type(parts.finish())
+    assert verdict == inspect(data)
     if isinstance(verdict, Media) and verdict.ext == "zip":
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             assert not any(leads_out(name) or "\\" in name for name in archive.namelist())

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, features
 
 from crawler.model import Failure, Kind
-from crawler.rules.media import Inspector, Media
+from crawler.rules.media import Inspector, Media, inspect
+from crawler.rules.media_plain import plain
 from crawler.rules.naming import EXTENSIONS
 
 Sample = tuple[bytes, Media]
@@ -28,7 +29,9 @@ def look(data: bytes, cuts: Iterable[int] = (), page: int | str | None = None) -
     for cut in [*sorted(cuts), len(data)]:
         inspector.feed(data[at:cut])
         at = max(at, cut)
-    return inspector.finish()
+    verdict = inspector.finish()
+    assert inspect(data, page) == verdict  # type: ignore[arg-type] - whole bodies have a way of their own
+    return verdict
 
 
 def kind_of(verdict: Media | Failure) -> Kind | None:
@@ -137,6 +140,7 @@ def test_whole_images_pass_with_their_own_size(sample: Sample) -> None:
     data, media = sample
     assert look(data) == media
     assert media.ext in EXTENSIONS
+    assert plain(data) == (media if media.ext in ("jpg", "png") else None)
 
 
 def test_no_beginning_of_an_image_passes(sample: Sample) -> None:

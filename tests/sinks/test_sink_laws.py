@@ -94,6 +94,34 @@ def test_what_is_kept_is_what_was_written(place: Place, size: int) -> None:
     assert list((place.root / ".crawl" / "parts").iterdir()) == []
 
 
+@pytest.mark.parametrize("size", [1, 4096, 4097, 300_000])
+@pytest.mark.parametrize("left", [False, True])
+def test_a_body_that_came_whole_is_kept_as_one_that_was_written(place: Place, size: int, left: bool) -> None:
+    """Taken in one call, after an attempt that got nowhere too; or not taken at all, and then as if never offered."""
+    body = random.Random(size).randbytes(size)
+
+    async def work() -> None:
+        sink = place.sink()
+        part = await write(sink, b"x" * 900)
+        if left:
+            await part.leave()
+            part = await place.sink().part(1234567, 0)
+        if not part.whole("https://i/x", "v2", body):
+            assert left or size > 4096
+            assert part.held is None or part.held.bytes == 900
+            await part.begin("https://i/x", "v2")
+            await part.write(body)
+        part.pause()
+        assert part.held == Held(size, "https://i/x", "v2")
+        kept = await part.keep("jpg")
+        assert (kept.bytes, kept.sha256) == (size, hashlib.sha256(body).hexdigest())
+        assert getattr(sink, "held_bytes", 0) <= 900 * left
+
+    run(work())
+    assert place.files() == {"images/567/1234567_p0.jpg": body}
+    assert list((place.root / ".crawl" / "parts").iterdir()) == []
+
+
 def test_what_is_dropped_was_never_there(place: Place) -> None:
     """A part that is dropped, small or large, leaves nothing anywhere."""
 
