@@ -23,6 +23,7 @@ CRAWLER = (sys.executable, "-m", "crawler")
 READ_AT_START = ("PYTHON", "LC_", "LANG", "LD_", "MALLOC_")
 """The beginnings of variables that an interpreter looks at when it starts: where they differ, it must be a new one."""
 SERVER = Path(__file__).parent / "starter_process.py"
+SHIM = Path(__file__).parent / "starter_shim.py"
 
 
 class Warm:
@@ -54,6 +55,20 @@ class Warm:
                 stdout=pipe,
                 stderr=pipe,
             )
+
+    def in_a_shell(self, folder: Path, environment: Mapping[str, str]) -> tuple[dict[str, str], list[int]]:
+        """A `crawler` in `folder` that is forked: the environment for a shell that finds it, and what it must inherit.
+
+        An environment that no fork can have, and nothing, where `takes` says so.
+        """
+        if not self.takes(environment):
+            return dict(environment), []
+        assert self._control is not None
+        command = folder / "crawler"
+        command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{SHIM}" "$@"\n')
+        command.chmod(0o755)
+        number = self._control.fileno()
+        return {**environment, "PATH": f"{folder}:{environment['PATH']}", "WARM": str(number)}, [number]
 
     def fork(self, asked: Mapping[str, Any], descriptors: Sequence[int]) -> None:
         """Have it done: see starter_process.serve."""

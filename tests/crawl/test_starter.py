@@ -58,6 +58,26 @@ def test_it_can_be_told_to_end(way: str, number: int, code: int) -> None:
         os.kill(process.pid, 0)
 
 
+@pytest.mark.parametrize("way", WAYS[1:], indirect=True)
+def test_in_a_shell(way: str, tmp_path: Path) -> None:
+    """`crawler`, as it is typed: its pipes, its folder and its exit code are those of a program that was started."""
+    assert starter.warm is not None
+    environment, inherited = starter.warm.in_a_shell(tmp_path, os.environ)
+    text = "cd /; printf '5\\n6\\n' | crawler plan --source.path - | grep ids; crawler runn; echo $?"
+    done = subprocess.run(
+        ["bash", "-c", text],
+        cwd=tmp_path,
+        env=environment,
+        pass_fds=inherited,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "2 ids" in done.stdout
+    assert done.stdout.endswith("\n2\n")
+    assert "runn" in done.stderr
+
+
 def test_what_an_interpreter_reads_when_it_starts_takes_a_new_one() -> None:
     """A command with another PYTHONHASHSEED is no fork of an interpreter that has begun already."""
     assert starter.at_start({"PYTHONPATH": "a", "HOME": "here"}) == starter.at_start({"PYTHONPATH": "a", "TZ": "UTC"})

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import starter
+
 ROOT = Path(__file__).parent.parent.parent
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _HEREDOC = re.compile(r"<<'?(\w+)'?")
@@ -92,10 +94,12 @@ class Reader:
     """Somebody who types a document's commands one after the other, beginning in an empty folder.
 
     The environment makes the stand-in the site and lifts the rate limits; the commands stay as they are written.
+    `forks`: in the short round they are forked (starter.py).
     """
 
-    def __init__(self, folder: Path, site: Any) -> None:
+    def __init__(self, folder: Path, site: Any, *, forks: bool = True) -> None:
         self.folder = folder
+        self.forks = forks
         self._where = folder
         resolve = ", ".join(f'"{host}" = "{address}"' for host, address in site.resolve.items())
         self._env = {
@@ -115,11 +119,15 @@ class Reader:
     def type(self, text: str) -> Ended:
         """Run one command to its end, in the folder that the ones before it led to."""
         place = self.folder.parent / "place"
+        environment, inherited = self._env, list[int]()
+        if starter.warm is not None and self.forks:
+            environment, inherited = starter.warm.in_a_shell(self.folder.parent, self._env)
         script = f'{text}\ncode=$?; pwd > "{place}"; exit $code'
         done = subprocess.run(
             ["bash", "-c", script],
             cwd=self._where,
-            env=self._env,
+            env=environment,
+            pass_fds=inherited,
             input=SESSION + "\n",
             capture_output=True,
             text=True,
