@@ -276,7 +276,7 @@ class Learner:
             if now >= self._again:
                 self._goal = _BEYOND * limit.high
             else:
-                self._goal = max(self._goal, min(_BELOW * limit.rate, 0.98 * limit.high))
+                self._goal = max(self._goal, _BELOW * limit.rate)
         elif now >= self._again and self.rate >= self._goal:
             if not self._budget:
                 self._free(_RECOVER_S)
@@ -330,5 +330,3 @@ class Learner:
             self._set(min(self.rate, self._goal))
         elif memory.again_s and self.rate < self._budget:
             self._mode, self._held = "suspect", self.rate
-        elif memory.met or memory.again_s or self.rate < self._budget:
-            self._goal = self._budget

@@ -179,14 +179,14 @@ def test_where_refusals_are_noise_five_in_a_row_are_a_block() -> None:
 
 
 def met(p: Pace, at: float) -> float:
-    """Twenty pass at once, one is refused and so are four that were under way, and two tries; then it answers again:
+    """Twenty pass at once, one is refused and so are forty that were under way, and two tries; then it answers again:
     how long the first wait was."""
-    for n in range(25):
+    for n in range(61):
         p.sent(at + 0.05 * (n > 20))
     for _ in range(20):
         p.clean(at - 1, at + 0.1)
     first = until(p.refused(at, at + 0.1, None, "429"))
-    for _ in range(4):
+    for _ in range(40):
         assert p.refused(at + 0.05, at + 0.2, None, "429") is None
     end = first
     for _ in range(2):

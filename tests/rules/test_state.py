@@ -263,6 +263,14 @@ def test_the_newest_words_count() -> None:
         assert state.closed == Closed("finished", {})
         assert [(host, event.rate) for host, event in state.throttled.items()] == [("g", 3.0), ("h", 2.0)]
         assert (state.first_t, state.last_t) == (lines[0].t, lines[-1].t)
+    direct = State()
+    assert (direct.first_t, direct.last_t) == ("", "")
+    direct.described(moment(5), 5, IMAGES)
+    direct.stored(moment(4), 5, 0, 10, "original")
+    assert (direct.first_t, direct.last_t) == (moment(4)[0], moment(5)[0])
+    entry = direct.entry(5)
+    assert entry is not None
+    assert len(entry.facts) == 2
     assert (State().source, State().closed, State().throttled, State().listed()) == (None, None, {}, None)
 
 
