@@ -185,6 +185,11 @@ def test_a_failure_for_now_takes_nothing_back() -> None:
     assert reasons(revise(lines, Gone(ID, "restricted")).events) == [(3, RECHECKED), (1, RECHECKED)]
 
 
+def test_words_of_the_log_are_for_ever() -> None:
+    """Logs are read for years: the reasons of `voided` lines that mean something keep their names."""
+    assert (RECHECKED, REPLACED) == ("rechecked", "replaced")
+
+
 def test_a_plain_url_is_its_one_image() -> None:
     """Stored anew it stands for all that was said; what failed of it failed as a whole."""
     lines = put([Failed("k", 0, "idle", None, 1, True), Gone("k", "not_found"), replace(stored(0, 0), id="k")])

@@ -5,7 +5,20 @@ from typing import Any
 import pytest
 from pyroaring import BitMap64
 
-from crawler.events import Closed, Described, Event, Failed, Gone, Line, Listed, Opened, Stored, Throttled, Voided
+from crawler.events import (
+    Closed,
+    Described,
+    Event,
+    Failed,
+    Gone,
+    Line,
+    Listed,
+    Opened,
+    Spent,
+    Stored,
+    Throttled,
+    Voided,
+)
 from crawler.model import Image, Page, WorkId, bit_of
 from crawler.rules import totals as counting
 from crawler.rules.frozen import pack, unpack
@@ -69,6 +82,7 @@ def test_what_is_left_of_a_work() -> None:
     assert fold(failed(5, 1)).todo(5) == Todo(None)
     assert fold(failed("k", None)).todo("k") == Todo(None)
     assert fold(failed("k", 0, permanent=True)).todo("k") is None
+    assert fold(failed("k", 3, permanent=True)).todo("k") == Todo(None), "no page of its list"
     assert fold().todo(5) == Todo(None)
 
 
@@ -80,7 +94,7 @@ def test_totals_by_numbers() -> None:
         failed(3, None, "bad_reply", permanent=True),
         described(4, 2), stored(4, 0, 5), failed(4, 1, "not_found", permanent=True),
         described(5, 3), stored(5, 0, 7), failed(5, 1, "idle"),
-        failed(6, None, "idle"),
+        failed(6, None, "idle"), failed(6, None, "idle"),
         failed(7, 3, "idle"),
         stored("done", 0, 11),
         failed("lost", 0, "not_found", permanent=True),
@@ -181,7 +195,7 @@ def test_a_state_is_what_its_bytes_say() -> None:
     state = fold(
         opened("d", 9), described(5, 3), stored(5, 0), failed(5, 1, permanent=True), failed("k", 0), stored("l", 0),
         Gone(6, "filtered"), Throttled("h", 1.0, None, "slow"), Closed("drained", {"a": 1}),
-        Voided("b", 7, REPLACED, "m"), Voided("b", 8, REPLACED, "n"),
+        Spent("h", "2026-01-01T10:00:00Z", 5, 6, 10, 0), Voided("b", 7, REPLACED, "m"), Voided("b", 8, REPLACED, "n"),
     )  # fmt: skip
     state.stale = False
     frozen = state.freeze()
@@ -276,6 +290,7 @@ def test_the_newest_words_count() -> None:
 
 def test_a_list_counts_what_it_says_it_has() -> None:
     """Unless more is known, or it says nothing that is a number."""
+    assert fold(opened("d", "many")).totals().listed == 0
     for count, listed in ((7, 7), (1, 2), ("many", 2)):
         assert fold(opened("d", count), Gone(1, "filtered"), failed(2, None)).totals().listed == listed
 
