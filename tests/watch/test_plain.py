@@ -11,12 +11,15 @@ import pytest
 from looks import BUSY, HOSTILE, NOON, later
 
 from crawler.progress import Note, Snapshot
+from crawler.simulate.loop import run_virtual
 from crawler.watch.plain import Notes
 from crawler.watch.show import watch
 from crawler.watch.status_file import keep_status
 
 
 def run_for(seconds: float, job: Callable[[Callable[[], Snapshot], asyncio.Event], Awaitable[None]]) -> None:
+    """So many seconds of made-up time."""
+
     async def main() -> None:
         done = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -30,7 +33,7 @@ def run_for(seconds: float, job: Callable[[Callable[[], Snapshot], asyncio.Event
 
         await job(pull, done)
 
-    asyncio.run(main())
+    run_virtual(main())
 
 
 def shown(mode: str, every_s: float) -> list[str]:

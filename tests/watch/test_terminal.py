@@ -14,6 +14,7 @@ from looks import API, BUSY, HOSTILE, IMAGES, NOON, later, snapshots, tracked
 
 from crawler.fetch.exchange import Day
 from crawler.progress import Note, Snapshot
+from crawler.simulate.loop import run_virtual
 from crawler.watch.show import watch
 from crawler.watch.style import fit, pad
 from crawler.watch.terminal import Place, frame
@@ -105,23 +106,24 @@ def test_fitted_text_fits(text: str, cells: int) -> None:
 
 
 def show_for(seconds: float, now: Snapshot, screen: Screen, mode: str = "auto") -> float:
-    """Shows a moving run for a while; the processor seconds it took."""
+    """Shows a moving run for a while of made-up time; the processor seconds that a look took."""
 
     async def main() -> float:
         done = asyncio.Event()
-        asyncio.get_running_loop().call_later(seconds, done.set)
-        began, cpu = time.monotonic(), time.process_time()
+        loop = asyncio.get_running_loop()
+        loop.call_later(seconds, done.set)
+        began, cpu = loop.time(), time.process_time()
         steps = 0
 
         def pull() -> Snapshot:
             nonlocal steps
             steps += 1
-            return later(now, time.monotonic() - began, works=steps, images=3 * steps)
+            return later(now, loop.time() - began, works=steps, images=3 * steps)
 
         await watch(mode, pull, done, stream=screen, every_s=0.05)
         return (time.process_time() - cpu) / steps
 
-    return asyncio.run(main())
+    return run_virtual(main())
 
 
 @pytest.fixture
