@@ -140,6 +140,8 @@ class Permits:
 class PermitPace:
     """A `fetch.pacing.Pacing`: one host, paced by permits."""
 
+    calm = False  # the budget wants to hear of every reply
+
     def __init__(self, permits: Permits, host: str, lane: Lane, limits: HostLimits, purse: Purse) -> None:
         self._permits, self._purse = permits, purse
         self._loop = asyncio.get_running_loop()
