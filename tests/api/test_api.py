@@ -153,7 +153,7 @@ def test_a_cancelled_crawl_stops_at_once(loop: str, tmp_path: Path, site: Any) -
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reading
-        assert asyncio.get_running_loop().time() - began < 5
+        assert asyncio.get_running_loop().time() - began < 30
         assert run.outcome is None
 
     run_on(loop, main)

@@ -14,7 +14,7 @@ from pathlib import Path
 PROMPT = b"] > "
 
 
-def converse(argv: Sequence[str], answers: Sequence[str], folder: Path, patience_s: float = 40) -> tuple[int, str]:
+def converse(argv: Sequence[str], answers: Sequence[str], folder: Path, patience_s: float = 100) -> tuple[int, str]:
     """Exit code and screen of `python -m crawler ARGV` in `folder`; an answer is typed at each prompt.
 
     \\x03 for an answer is Ctrl-C, \\x04 the end of input.

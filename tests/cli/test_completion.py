@@ -129,7 +129,7 @@ def test_a_person_presses_tab(shell: str, typed: str, shown: str, folder: Path) 
         os.waitpid(child, 0)
 
 
-def read_until(terminal: int, wanted: str, patience_s: float = 15) -> str:
+def read_until(terminal: int, wanted: str, patience_s: float = 60) -> str:
     """What came on a terminal until it has `wanted`, or patience ends."""
     seen, end = "", time.monotonic() + patience_s
     while wanted not in seen and time.monotonic() < end:

@@ -28,7 +28,7 @@ def test_the_page_is_up_while_it_crawls(tmp_path: Path) -> None:
                 url = found[0]
                 break
         assert url
-        with urllib.request.urlopen(url + "metrics", timeout=10) as reply:
+        with urllib.request.urlopen(url + "metrics", timeout=60) as reply:
             said = reply.read().decode()
         child.send_signal(signal.SIGINT)
         out, _ = child.communicate(timeout=60)

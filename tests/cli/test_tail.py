@@ -77,7 +77,7 @@ def test_json_is_the_lines_as_they_are(run: Path) -> None:
     whole = (run / "log.jsonl").read_bytes()
     (run / "log.jsonl").write_bytes(whole + b"garbage\n" + whole[:50])
     child = tail(run, "--json", "-n", "100")
-    out, err = child.communicate(timeout=20)
+    out, err = child.communicate(timeout=60)
     assert out == whole
     assert err.decode() == f"damaged line at byte {len(whole)}\n"
     assert child.returncode == 0
@@ -111,7 +111,7 @@ def test_it_follows_a_run_that_has_not_begun(tmp_path: Path) -> None:
             for line in body[1:]:
                 assert child.stdout.readline() == line
         child.send_signal(signal.SIGINT)
-        assert child.wait(timeout=10) == 130
+        assert child.wait(timeout=60) == 130
         assert child.stderr.read() == b""
     finally:
         child.kill()
@@ -126,7 +126,7 @@ def test_it_goes_when_its_reader_goes(run: Path) -> None:
     try:
         assert b"described" in child.stdout.readline()
         child.stdout.close()
-        assert child.wait(timeout=10) == 0
+        assert child.wait(timeout=60) == 0
         assert child.stderr.read() == b""
     finally:
         child.kill()
@@ -139,12 +139,12 @@ def test_no_codes_in_a_pipe_nor_under_no_color(run: Path) -> None:
     import pty
 
     child = tail(run)
-    assert b"\x1b" not in child.communicate(timeout=20)[0]
+    assert b"\x1b" not in child.communicate(timeout=60)[0]
     for no_color, coloured in (("", True), ("1", False)):
         ours, theirs = pty.openpty()
         env = {"NO_COLOR": no_color, "TERM": "xterm", "COLUMNS": "60"}
         command = [sys.executable, "-m", "crawler", "tail", str(run)]
-        done = subprocess.run(command, check=False, stdout=theirs, env=os.environ | env, timeout=20)
+        done = subprocess.run(command, check=False, stdout=theirs, env=os.environ | env, timeout=60)
         os.close(theirs)
         text = b""
         while True:

@@ -84,7 +84,7 @@ def test_killed_on_the_way(tmp_path: Path, site: Any, kills: int) -> None:
             process.communicate()
             break
         process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)
         died += 1
     ended = command("collect", config)
     assert ended.code == 0, ended.err
@@ -215,10 +215,10 @@ def test_other_limits_while_it_runs(tmp_path: Path) -> None:
             time.sleep(0.005)
         began, before = time.monotonic(), searches(site)
         time.sleep(0.7)
-        assert searches(site) - before <= 1 + 2 * (time.monotonic() - began)
+        assert searches(site) - before <= 5 + 2 * (time.monotonic() - began)  # without the rate: hundreds
         config.write_text(text)
         process.send_signal(signal.SIGHUP)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=60)
         assert process.returncode == 0, err
         assert b"The limits were read again." in err
         assert set(collected(tmp_path)) == set[int]().union(*(truth(site, tag) for tag in tags))

@@ -164,7 +164,8 @@ def test_a_refused_session_stops_the_run(tmp_path: Path) -> None:
         config = write_config(tmp_path, origin, 'path = "ids.txt"')
         ended = command("run", config, env={"CRAWLER_SITE__SESSION": secret})
         assert ended.code == 5
-        assert origin.seen.total < 40
+        # Robots.txt, 16 connections, each freed by a refusal that was on its way before the first stopped the run.
+        assert origin.seen.total <= 3 * 16 + 4
     assert "refused the session" in ended.err
     assert secret not in ended.out + ended.err + (tmp_path / "out" / "log.jsonl").read_text()
     assert lines(tmp_path / "out")[-1]["reason"] == "session_refused"

@@ -134,9 +134,9 @@ def test_who_waits_leaves_at_once_and_takes_new_numbers(tmp_path: Path, origin: 
         assert now["limit"].startswith("daily budget of ")
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=100)
         assert process.returncode == 130, (out, err)
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 60  # and not a day
     assert most_asked(origin) == 35
     assert status(root)["hosts"][WWW]["daily"]["requests_budget"] == 35
 

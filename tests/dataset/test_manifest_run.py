@@ -113,7 +113,7 @@ def test_killed_and_gone_on_with(crawl: Crawl, tmp_path: Path, site: Any) -> Non
     for _ in range(3):
         with popen(argv, stderr=subprocess.DEVNULL) as process:
             grown = (tmp_path / "out" / "log.jsonl", len(lines_or_none(tmp_path / "out")))
-            until = time.monotonic() + 20
+            until = time.monotonic() + 60
             while process.poll() is None and len(lines_or_none(tmp_path / "out")) == grown[1]:
                 assert time.monotonic() < until
             time.sleep(dice.uniform(0, 0.1))

@@ -195,6 +195,6 @@ def test_interrupted(crawl: Crawl, tmp_path: Path) -> None:
         while process.poll() is None and not (tmp_path / "out" / ".export").exists():
             pass
         process.send_signal(signal.SIGTERM)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=60)
     assert process.returncode == 143, err
     assert "goes on" in err

@@ -153,7 +153,7 @@ class Reader:
             time.sleep(0.2)
             assert child.poll() is None, said + child.stdout.read()
             child.send_signal(signal.SIGINT)
-            rest = child.communicate(timeout=20)[0]
+            rest = child.communicate(timeout=60)[0]
         return Ended(child.returncode, said + rest)
 
     def fetch(self, url: str) -> Ended:

@@ -85,7 +85,7 @@ class Viewer:
             for path in ("/", "/page.js", "/metrics"):
                 self.seen.append(self.get(path))
             if self._stream is None:
-                self._line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+                self._line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
                 self._line.request("GET", "/events")
                 self._stream = self._line.getresponse()
             for key in set(re.findall(rb"/thumb/[0-9a-f]{20}\.jpg", b"".join(self.seen[-50:]))):
@@ -93,7 +93,7 @@ class Viewer:
 
     def get(self, path: str) -> bytes:
         """A file with its head."""
-        line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         line.request("GET", path)
         answer = line.getresponse()
         body = answer.read()

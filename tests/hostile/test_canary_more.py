@@ -88,7 +88,7 @@ def test_a_review_holds_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert process.stdout is not None
     url = process.stdout.readline().strip()
     base, _, token = url.partition("/?token=")
-    line = http.client.HTTPConnection(base.removeprefix("http://"), timeout=20)
+    line = http.client.HTTPConnection(base.removeprefix("http://"), timeout=60)
     head = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     seen: list[bytes] = []
     for method, path, body in (
@@ -107,7 +107,7 @@ def test_a_review_holds_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         time.sleep(0.02)
     seen += given
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=60)
     clean(*seen, out, err)
     clean(*look(tmp_path / "out").values())
     shutil.rmtree(tmp_path / "out")

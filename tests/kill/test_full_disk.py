@@ -72,7 +72,7 @@ def test_a_disk_that_is_nearly_full(tmp_path: Path, calm: Any) -> None:
         assert f"less than {RESERVE} = 5" in ended.err
         left = sound(root)
         assert left.stored
-        assert 1_000_000 < free(root) < 5_000_000
+        assert 0 < free(root) < 5_000_000
         assert not [path for path in (root / ".crawl" / "parts").iterdir() if path.suffix == ".part"]
 
         asked = Counter(calm.seen.requests)

@@ -53,5 +53,5 @@ def killed_by_chance(config: Path, origin: Any, dice: random.Random) -> bool:
     time.sleep(dice.random() * 0.03)
     alive = process.poll() is None
     process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=30)
+    process.communicate(timeout=60)
     return alive

@@ -184,7 +184,7 @@ def test_cancelled_in_mid_commit_the_writer_is_whole(tmp_path: Path, monkeypatch
 
         def slow(fd: int) -> None:
             loop.call_soon_threadsafe(begun.set)
-            assert release.wait(10)
+            assert release.wait(60)
             fsync(fd)
 
         monkeypatch.setattr(os, "fsync", slow)
@@ -404,7 +404,7 @@ def test_a_file_that_may_not_grow_stops_the_run(tmp_path: Path) -> None:
         "    except StorageFailed as stop:\n"
         "        print(done, stop.code, stop)\n"
         "    for again in (log.commit, log.room, log.run):\n"
-        "        try: await asyncio.wait_for(again(), 5)\n"
+        "        try: await asyncio.wait_for(again(), 60)\n"
         "        except StorageFailed: print('refused')\n"
         "        else: print('worked')\n"
         "    try: log.note(Gone(1, 'not_found'))\n"
@@ -413,7 +413,7 @@ def test_a_file_that_may_not_grow_stops_the_run(tmp_path: Path) -> None:
         "asyncio.run(main())"
     )
     with child(code, tmp_path) as writer:
-        out, err = writer.communicate(timeout=30)
+        out, err = writer.communicate(timeout=60)
     assert err == ""
     first, *rest = out.splitlines()
     done, stop_code, words = first.split(" ", 2)

@@ -49,7 +49,7 @@ def get(origin: Origin, url: str, headers: dict[str, str] | None = None, *, meth
     """Ask once, on a connection of its own, with the standard library's client: it never repeats anything unasked."""
     host, _, path = url.removeprefix("https://").partition("/")
     context = ssl.create_default_context(cafile=origin.ca_file)
-    raw = socket.create_connection(("127.0.0.1", origin.port), timeout=5)
+    raw = socket.create_connection(("127.0.0.1", origin.port), timeout=30)
     with context.wrap_socket(raw, server_hostname=host.partition(":")[0]) as wrapped:
         connection = http.client.HTTPConnection(host)
         connection.sock = wrapped

@@ -60,7 +60,7 @@ class Crawl:
         process, self._process = self._process, None
         if process is not None:
             process.send_signal(signal.SIGINT)
-            assert process.wait(20) == 130
+            assert process.wait(60) == 130
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def settled(page: "sync_api.Page") -> int:
     return int(found[1].replace(",", "")) if found else 0
 
 
-def until(page: "sync_api.Page", holds: Callable[[], bool], seconds: float = 15) -> None:
+def until(page: "sync_api.Page", holds: Callable[[], bool], seconds: float = 60) -> None:
     """Looks again and again: the page's policy forbids the browser to wait for an expression."""
     end = time.monotonic() + seconds
     while not holds():

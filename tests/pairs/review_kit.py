@@ -149,7 +149,7 @@ class Served:
         process, self.process = self.process, None
         if process is not None and process.poll() is None:
             process.send_signal(signal.SIGINT)
-            err = process.communicate(timeout=20)[1]
+            err = process.communicate(timeout=60)[1]
             assert process.returncode == 0, err
 
     def ask(self, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> "Reply":
@@ -159,7 +159,7 @@ class Served:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.base + path, data, {k: v for k, v in given.items() if v})
         try:
-            with urllib.request.urlopen(request, timeout=20) as response:
+            with urllib.request.urlopen(request, timeout=60) as response:
                 return Reply(response.status, response.read(), dict(response.headers))
         except urllib.error.HTTPError as error:
             with error:

@@ -32,7 +32,7 @@ class Tab:
         page.add_init_script(WATCH)
         page.goto(url)
 
-    def until(self, holds: Callable[[], bool], seconds: float = 20) -> None:
+    def until(self, holds: Callable[[], bool], seconds: float = 60) -> None:
         """Looks again and again: the page's policy forbids the browser to wait for an expression."""
         end = time.monotonic() + seconds
         while not holds():

@@ -156,7 +156,7 @@ class Slow(Disk):
         if path.parent.name != "images":
             return
         self.begun += 1
-        if error := self.words.get(timeout=5):
+        if error := self.words.get(timeout=60):
             raise error
 
 

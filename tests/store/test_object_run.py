@@ -236,7 +236,7 @@ def test_a_mistaken_endpoint_is_told_soon(tmp_path: Path, flaky: Any, monkeypatc
     config = config_of(tmp_path / "a", flaky, some_ids(3), "s3://tests/nobody")
     before = time.monotonic()
     assert main(["run", str(config), "-q"]) == 7
-    assert time.monotonic() - before < 10
+    assert time.monotonic() - before < 15  # what one waits for a store that only may be there
     assert flaky.seen.total == 0
 
 

@@ -65,7 +65,7 @@ def followed(path: Path, steps: list[Callable[[], object]], wanted: int, at: int
             raise Enough
 
     async def main() -> None:
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(60):
             async for piece in follow(path, at, poll_s=0.001, idle=idle):
                 seen.append(piece)
 

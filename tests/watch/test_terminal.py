@@ -165,7 +165,7 @@ def test_no_color_means_no_colour(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_display_costs_little() -> None:
     """A redraw that changed takes a few milliseconds of processor: at 2.5 a second about one per cent of a core."""
     costs = [show_for(0.5, BUSY, Screen()) for _ in range(3)]
-    assert min(costs) < 0.012  # measured 0.003; the bound leaves room for a slow and busy machine
+    assert min(costs) < 0.03  # measured 0.003; the bound leaves room for a slow and busy machine
 
 
 @pytest.mark.usefixtures("terminal")

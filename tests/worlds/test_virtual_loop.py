@@ -29,7 +29,7 @@ def test_hours_pass_in_no_time() -> None:
 
     began = time.perf_counter()
     passed, wall = run_virtual(a_day())
-    assert time.perf_counter() - began < 1
+    assert time.perf_counter() - began < 60  # and not a day
     assert passed == pytest.approx(86_400)
     assert wall == pytest.approx(EPOCH + passed)
     assert time.time() > EPOCH + 86_400 * 365
@@ -125,7 +125,7 @@ def test_aiohttp_and_tls_run_under_made_up_time(tmp_path: Path, network: str) ->
     began = time.perf_counter()
     loop = VirtualLoop() if network == "sockets" else WorldLoop(Weather(tls=True))
     times = run_virtual(main(), loop)
-    assert time.perf_counter() - began < 10
+    assert time.perf_counter() - began < 120  # and not half an hour
     assert times == pytest.approx([60 * number for number in range(30)], abs=1e-6)
 
 
