@@ -189,7 +189,6 @@ class Learner:
         """A block that an earlier run met is over. The rate was lowered for it then."""
         self._clean_at = now
         if waits and self._mode != "settled" and self.rate:
-            self._hits += 1
             self._before = self.rate / _CUT
             self._suspect(now, lasted=True, limited=True)
 

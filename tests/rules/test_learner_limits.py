@@ -34,6 +34,56 @@ def test_a_limit_that_is_only_vaguely_known_is_looked_at_again_in_ten_minutes() 
         assert one.memory(second + 5).again_s == again_s
 
 
+def test_three_refusals_are_enough_for_a_vague_limit() -> None:
+    """The third in the first half hour: patience begins, the second time already doubled."""
+    one = learner()
+    for at in (100.0, 200.0, 900.0):
+        burst(one, at, 20)
+        one.over(at + 5, lasted=True, limited=True)
+    assert one.memory(905.0).again_s == 2 * PATIENCE_S
+
+
+def test_two_refusals_that_no_limit_explains_are_forgotten() -> None:
+    """Sixty passed where twenty were too many: it begins anew, and two that agree settle it."""
+    one = learner()
+    for at, room, hits, limit in ((100.0, 20, 1, 0), (1e5, 60, 0, 0), (2e5, 60, 1, 0), (3e5, 60, 2, 60)):
+        burst(one, at, room)
+        one.over(at + 5, lasted=True, limited=True)
+        assert one._wall is not None
+        assert one._wall.hits == hits
+        assert one.memory(at + 5).room == limit
+
+
+def test_where_it_was_refused_below_the_limit_it_goes_below_that() -> None:
+    """Asked for more after its time and refused at one a second already: 95 % of that."""
+    one = twice_met()
+    one.over(1e5 + 5, lasted=True, limited=True)
+    burst(one, 1e6, 20, refused=False)
+    one.rate = 1.0
+    one.hit(1e6, 1e6)
+    assert one.expected
+    assert one.rate == pytest.approx(0.95)
+    one.over(1e6 + 5, lasted=True, limited=True)
+    assert one.memory(1e6 + 5).rate == pytest.approx(0.95)
+
+
+def test_it_never_climbs_above_the_budget() -> None:
+    """Though a quarter more than the limit would be more than that."""
+    one = learner(memory=Memory(15, limit=15, room=20, met=1, again_s=1000))
+    assert climbed(one, 1001.0, 60, 0.1) == 16
+
+
+def test_surprises_at_a_known_limit_are_noise() -> None:
+    """Three refusals far below it that passed at once."""
+    one = learner(memory=Memory(10, limit=10, room=20, met=1, again_s=PATIENCE_S))
+    for n in range(3):
+        assert not one.noisy
+        one.rate = 5.0
+        burst(one, NOW + 100 * n, 20)
+        one.over(NOW + 100 * n + 1, lasted=False, limited=True)
+    assert one.noisy
+
+
 def test_a_limit_that_is_narrow_is_known_at_once() -> None:
     """Two hundred at once, and eighty more twenty seconds later: four a second, and patience begins."""
     one = learner()
@@ -83,6 +133,7 @@ def test_patience_doubles_each_time_the_wall_stands_where_it_stood() -> None:
         burst(one, at, 20)
     assert waits == [6, 12, 24, 24, 24]
     assert one.memory(at).met == 5
+    assert not one.noisy, "what a limit explains is no noise"
 
 
 def test_a_refusal_far_below_the_known_limit_is_another_limit() -> None:
@@ -132,6 +183,8 @@ def test_a_limit_that_something_passed_above_is_gone() -> None:
     told = [one.clean(50.0 + n / 100, 50.0 + n / 100) for n in range(32)]
     assert told == [None] * 31 + ["limit_gone"]
     assert not one.wary
+    assert one._wall is not None
+    assert one._wall.hits == 0
     assert one.memory(51.0) == Memory(pytest.approx(0.96 * 8), 0, 0, 0, 0)  # type: ignore[arg-type]
     before = one.rate
     one.clean(50.32, 50.41)
@@ -192,6 +245,22 @@ def test_without_a_limit_configured_a_wall_is_looked_for_around_what_was_seen() 
         one.over(at + 5, lasted=True, limited=True)
     known = one.memory(3e5 + 5)
     assert (known.limit, known.room) == (pytest.approx(4 / 2**2.5), 20)
+
+
+def test_without_a_limit_configured_a_wall_that_stands_back_is_let_go() -> None:
+    """Where it was met it goes well now, as far as 95 % of that: there is no rate to keep to any more."""
+    one = learner(0)
+    for at in (100.0, 1e5, 2e5):
+        burst(one, at, 20)
+        before = one._before
+        one.over(at + 5, lasted=True, limited=False)
+    assert one.wary
+    told, now, best = None, 2e5 + 5, one.rate
+    while one.rate and now < 2e5 + 3000:
+        now += 0.5
+        told, best = one.clean(now, now), max(best, one.rate)
+    assert (told, one.wary) == ("recovered", False)
+    assert best == pytest.approx(0.95 * before)
 
 
 def test_a_block_inherited_was_learnt_from_already() -> None:

@@ -3,7 +3,7 @@
 import pytest
 from learner_kit import NOW, block, burst, climbed, learner
 
-from crawler.rules.learning import FLOOR, PATIENCE_S, Memory
+from crawler.rules.learning import FLOOR, PATIENCE_S, Learner, Memory
 
 # -- the first meeting -----------------------------------------------------------------------------
 
@@ -16,7 +16,7 @@ def test_the_first_wall_halves_the_rate_and_is_climbed_to_again() -> None:
     assert not one.expected
     one.over(NOW + 5, lasted=True, limited=True)
     assert (one.rate, one.wary, one.noisy) == (8, True, False)
-    assert one.memory(NOW + 5) == Memory(8, 0, 0, 0, 0)
+    assert one.memory(NOW + 5) == one.memory(NOW + 60) == Memory(8, 0, 0, 0, 0)
 
 
 def test_from_there_it_climbs_to_just_below_and_then_on() -> None:
@@ -33,6 +33,9 @@ def test_from_there_it_climbs_to_just_below_and_then_on() -> None:
         now += 0.05
         one.clean(now, now)
     assert 15.2 < one.rate < before + 16 * 3.1 / 420
+    before = one.rate
+    one.clean(now + 0.05, now + 0.05)
+    assert one.rate - before == pytest.approx(16 * 0.05 / 420)
     while one.rate < 16:
         now += 0.05
         told = one.clean(now, now)
@@ -48,6 +51,10 @@ def test_how_long_a_climb_takes(at: float, climb_s: float) -> None:
     before = one.rate
     one.clean(at + 5.1, at + 5.1)
     assert one.rate - before == pytest.approx(15.2 * 0.1 / climb_s)
+    late = Learner(16.0, 50.0)
+    block(late, at + 50, limited=False)
+    late.clean(at + 55.1, at + 55.1)
+    assert late.rate == pytest.approx(one.rate), "since it was begun"
     before = one.rate
     one.clean(at + 1000, at + 1000)  # two intervals count
     assert one.rate - before == pytest.approx(15.2 * (2 / before) / climb_s)
@@ -60,12 +67,14 @@ def test_a_refusal_that_passed_at_once_costs_a_tenth() -> None:
     one.over(NOW + 1, lasted=False, limited=True)
     assert one.rate == pytest.approx(14.4)
     assert not one.wary
+    assert one._wall is not None
+    assert one._wall.hits == 0
     now, told, n = NOW + 1, None, 0
     while one.rate < 16 and n < 40:
         n += 1
         now += 1 / one.rate
         told = one.clean(now, now)
-    assert 14 <= n <= 17
+    assert n == 17
     assert told == "recovered"
 
 
@@ -86,6 +95,28 @@ def test_after_three_doubts_noise_costs_next_to_nothing() -> None:
         one.hit(NOW + 2000, NOW + 2000)
         assert one.noisy is noisy
         one.over(NOW + 2001, lasted=False, limited=True)
+
+
+def test_it_takes_three_doubts_again() -> None:
+    """After a quiet time: two refusals that passed at once are no noise yet."""
+    one = learner()
+    for n in range(3):
+        block(one, NOW + 100 * n, lasted=False)
+    for n in range(501):
+        one.sent(NOW + 1000 + n)
+    for n, noisy in enumerate((False, False, True, True)):
+        block(one, NOW + 2000 + 100 * n, lasted=False)
+        assert one.noisy is noisy
+
+
+def test_a_wall_is_doubted_where_refusals_pass_at_once() -> None:
+    """One block that lasted; then refusals that no limit explains: at the third of all it is believed no more."""
+    one = learner()
+    block(one, NOW)
+    for wary in (True, False):
+        assert one.wary
+        block(one, NOW + 100, lasted=False)
+        assert one.wary is wary
 
 
 def test_noise_brings_the_rate_back_to_where_it_was() -> None:
@@ -126,6 +157,16 @@ def test_trouble_on_the_way_halves_or_takes_a_tenth() -> None:
 # -- how fast it really was ------------------------------------------------------------------------
 
 
+def test_any_two_moments_tell_a_pace() -> None:
+    """Most of the requests at once, and one long before or after."""
+    for times in ([10.0] * 7 + [20.0], [10.0] + [20.0] * 7):
+        one = learner()
+        for at in times:
+            one.sent(at)
+        one.hit(20.0, 20.0)
+        assert one.rate == pytest.approx(1.1 * 7 / 10 / 2)
+
+
 @pytest.mark.parametrize(
     ("sends", "gap_s", "before"),
     [(7, 0.5, 16), (8, 0.5, 2.2), (32, 0.25, 4.4), (40, 0.01, 16), (20, 0.0, 16)],
@@ -157,6 +198,9 @@ def test_what_was_not_sent_does_not_count() -> None:
 def test_a_host_that_let_thousands_pass_may_have_changed_its_mind(sends: int, sure: bool) -> None:
     """Its first refusal counts as one only when another agrees with it."""
     one = learner()
+    for n in range(1500):
+        one.sent(-20_000.0 + 10 * n)
+    block(one, -4000.0, lasted=False)
     for n in range(sends - 1):
         one.sent(n / 10)
     one.clean(300.0, 300.0)
@@ -185,8 +229,14 @@ def test_three_meetings_in_the_first_hour_buy_knowledge_then_it_waits() -> None:
             block(one, at, limited=limited)
         assert one.memory(times[-1] + 5.0).again_s == again, (times, limited)
     one = learner()
-    block(one, 90_000.0, lasted=False)
+    burst(one, 90_000.0, 20)
+    one.over(90_005.0, lasted=False, limited=True)
+    assert one.wary
     assert one.memory(90_005.0).again_s == 0
+    one = learner()
+    for at, lasted in ((10, False), (20, False), (100, True), (400, True)):
+        block(one, at, lasted=lasted)
+    assert one.memory(405.0).again_s == 0, "noise is no meeting"
 
 
 def test_while_it_waits_it_stays_where_it_went_well() -> None:
