@@ -83,6 +83,7 @@ def crawl(tmp_path: Path) -> Iterator[Crawl]:
 
 @pytest.fixture
 def page() -> Iterator["sync_api.Page"]:
+    sync_api.expect.set_options(timeout=60_000)
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser.new_page(viewport={"width": 390, "height": 844})
@@ -130,9 +131,9 @@ def test_numbers_move_and_nothing_comes_from_elsewhere(crawl: Crawl, page: "sync
     grows(page, 0)
     grows(page, settled(page))
     sync_api.expect(page.locator("#pill")).to_have_text("crawling")
-    page.wait_for_selector("#wall img", timeout=15_000)
+    page.wait_for_selector("#wall img", timeout=60_000)
     until(page, lambda: page.evaluate("document.querySelector('#wall img').naturalWidth > 0"))
-    page.wait_for_selector("#chart-images path.line", timeout=15_000)
+    page.wait_for_selector("#chart-images path.line", timeout=60_000)
     assert page.inner_text("#hosts").count("asked") == 2
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
@@ -145,11 +146,11 @@ def test_numbers_move_and_nothing_comes_from_elsewhere(crawl: Crawl, page: "sync
     grows(page, still)
 
     crawl.stop()
-    sync_api.expect(page.locator("#pill")).to_have_text("the run is over", timeout=15_000)
+    sync_api.expect(page.locator("#pill")).to_have_text("the run is over", timeout=60_000)
     before = settled(page)
     crawl.start()
     grows(page, before)
-    sync_api.expect(page.locator("#pill")).to_have_text("crawling", timeout=15_000)
+    sync_api.expect(page.locator("#pill")).to_have_text("crawling", timeout=60_000)
 
     assert wrong == []
     assert {url for url in asked if not url.startswith(crawl.url)} == set()
