@@ -60,7 +60,7 @@ def test_nothing_that_one_process_knew_is_asked_again(tmp_path: Path, worlds: tu
     partly = asyncio.run(begin())
     unfinished = partly.snapshot.pending
     assert unfinished > 3
-    outcome = asyncio.run(Cluster(settings_of(tmp_path, first, ids)).run(2))
+    outcome = asyncio.run(Cluster(settings_of(tmp_path, first, ids), ttl_s=30).run(2))
     assert outcome.code == 0, outcome.text
     judge(first.world, tmp_path / "out", ids)
     fresh = {key: asked - before.get(key, 0) for key, asked in first.seen.requests.items()}
