@@ -201,8 +201,9 @@ def test_the_driver_dies_and_comes_back(tmp_path: Path, calm: Any) -> None:
 
 
 def test_everything_dies_and_it_goes_on(tmp_path: Path, calm: Any) -> None:
-    """A drain keeps all that was fetched, and so does the end of all: the next run asks for none of it. (No lease runs out
-    here, however busy the machine is: who loses one asks again for what was on its way.)"""
+    """A drain keeps all that was fetched, and so does the end of all: the next run asks for none of it.
+
+    No lease runs out here, however busy the machine is: who loses one asks again for what was on its way."""
     ids = some_ids(40, seed=5)
     settings = settings_of(tmp_path, calm, ids, {"limits.images.rate": "80"})
 
