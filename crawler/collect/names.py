@@ -104,6 +104,6 @@ def _user(text: str) -> str | Problem:
     for mark in ("/users/", "member.php?id=", "/u/"):
         if mark in text:
             digits = text.partition(mark)[2].partition("/")[0].partition("?")[0].partition("&")[0]
-    if digits.isascii() and digits.isdigit() and 0 < int(digits) < 2**53:
+    if digits.isascii() and digits.isdigit() and len(digits) < 18 and 0 < int(digits) < 2**53:
         return str(int(digits))
     return Problem("neither the number of a user nor a link to one", text)

@@ -124,7 +124,7 @@ def _chosen(path: Path, choice: Choice, undone: set[tuple[str, int]]) -> tuple[f
 
 def int_or_none(text: str) -> int | None:
     """The number that a text is, if it is one."""
-    return int(text) if text.isascii() and text.isdigit() else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 18 else None
 
 
 def _user(event: Described) -> int:

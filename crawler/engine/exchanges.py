@@ -15,7 +15,9 @@ ANSWER_BYTES = 4 * 1024 * 1024
 """No metadata body is larger: 7 to 30 KB (pixiv.md 1.1), 17 bytes a work for all of a user's. Full of the smallest
 objects it takes thirty times its size for a moment."""
 
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
+_SENDABLE = re.compile(r"[ -~]{1,1000}")
+"""A validator that can be sent back: an ETag may hold bytes that are no text (RFC 9110 8.8.3), an old note anything."""
 
 
 A = TypeVar("A")
@@ -85,7 +87,7 @@ class Download(Exchange):
         if self._tried:  # an attempt came before: offer what it brought to this one
             self._part.pause()
         held = self._part.held
-        if held is None or held.url != self._request.url:
+        if held is None or held.url != self._request.url or _SENDABLE.fullmatch(held.validator) is None:
             return self._request
         ranged = {**self._request.headers, "Range": f"bytes={held.bytes}-", "If-Range": held.validator}
         return self._request._replace(headers=ranged)
@@ -147,9 +149,10 @@ class Download(Exchange):
 def validator_of(headers: Mapping[str, str]) -> str:
     """What may stand in If-Range: a strong ETag, else Last-Modified, else nothing."""
     etag = headers.get("etag", "")
-    if etag.startswith('"'):
+    if etag.startswith('"') and _SENDABLE.fullmatch(etag):
         return etag
-    return headers.get("last-modified", "")
+    date = headers.get("last-modified", "")
+    return date if _SENDABLE.fullmatch(date) else ""
 
 
 def refusal_of(status: int) -> Failure:

@@ -22,7 +22,7 @@ from crawler.sites.site import Site
 from crawler.sources.source import Item
 from crawler.stop import Draining, Gate, SessionRefused
 
-_TOTAL = re.compile(r"bytes \d+-\d+/(\d+)")
+_TOTAL = re.compile(r"bytes [0-9]+-[0-9]+/([0-9]{1,18})")
 
 
 @dataclass(slots=True)

@@ -220,7 +220,7 @@ class Transfer:
         for line in lines:
             if line.startswith(b"HTTP/"):
                 headers = {}
-                status = int(line[9:12]) if line[9:12].isdigit() else 0
+                status = int(line[9:12]) if line[9:12].isdigit() and not line[12:13].isdigit() else 0
             elif line in (b"\r\n", b"\n"):
                 if status >= 200:
                     return status, headers

@@ -97,7 +97,10 @@ class Reply:
             if packed and encoding.lower() in ("gzip", "x-gzip"):
                 self.packed, self._inflate = True, Inflate()
                 length = ""  # of what is read here nobody knows it
-        self.head = Head(body.status, headers, url, int(length) if length.isdecimal() else None)
+        if "transfer-encoding" in headers and (coding := headers["transfer-encoding"].strip().lower()) != "chunked":
+            self.packed, self._inflate, self._encoding = False, None, coding  # aiohttp would hand it out packed
+        # Thousands of digits are no number to Python.
+        self.head = Head(body.status, headers, url, int(length[:19]) if length.isdecimal() else None)
         self._body = body
         self._watch = watch
         self.head_at = body.head_at
@@ -107,7 +110,7 @@ class Reply:
         if self._encoding and not self.packed:
             encoding = self._encoding.strip().lower()
             if encoding not in ("", "identity"):
-                return Failure(Kind.ENCODING, f"Content-Encoding {encoding[:40]!r} was not asked for", self.head.status)
+                return Failure(Kind.ENCODING, f"encoding {encoding[:40]!r} was not asked for", self.head.status)
         length = self.head.length
         if length is not None and length > self._watch.max_bytes:
             return self._too_large(length)

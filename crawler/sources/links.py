@@ -204,4 +204,4 @@ def _user(target: str) -> int | None:
     else:
         found = _USER.fullmatch(path)
         digits = found[1] if found else ""
-    return int(digits) if digits.isascii() and digits.isdigit() and 0 < int(digits[:18]) <= MAX_ID else None
+    return int(digits) if re.fullmatch("[0-9]{1,17}", digits) and 0 < int(digits) <= MAX_ID else None

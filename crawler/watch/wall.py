@@ -30,7 +30,7 @@ _AT_ONCE = 12
 _PAUSE = 15
 """After one that took d seconds, the wall rests for this many times d."""
 _STORED, _DESCRIBED = b',"event":"stored",', b',"event":"described",'
-_ID = re.compile(rb'^\{"seq":\d+,"t":"[^"]*","event":"described","log":"[^"]*","id":(\d+),')
+_ID = re.compile(rb'^\{"seq":\d+,"t":"[^"]*","event":"described","log":"[^"]*","id":(\d{1,18}),')
 _RATING = re.compile(rb'"xRestrict":"?(\d)')
 """Quotes inside a string are escaped, so this can only be a key; the highest counts, should there be several."""
 

@@ -2,21 +2,27 @@
 
 import asyncio
 import gc
+import io
 import os
 import socket
 import struct
 import sys
 import warnings
+from pathlib import Path
 
 import pytest
-from fetch_kit import TRANSPORT, Server, Want, door, named, real, reply, until
+from fetch_kit import TRANSPORT, Seen, Server, Want, door, named, real, reply, until
+from PIL import Image as Images
 
+from crawler.disk import Disk
+from crawler.engine.exchanges import Download
 from crawler.fetch.client import Client
-from crawler.fetch.exchange import Had
+from crawler.fetch.exchange import Had, Request
 from crawler.fetch.reply import Reply
 from crawler.fetch.settings import NetworkSettings
 from crawler.model import Failure, Kind
 from crawler.rules.settings import RetrySettings
+from crawler.sinks.folder import Folder
 
 ONCE = RetrySettings(attempts=1, base_s=0.01)
 WHOLE = b'HTTP/1.1 200 OK\r\nContent-Length: 20\r\nETag: "x"\r\n\r\n' + b"0123456789" * 2
@@ -228,10 +234,24 @@ async def test_paths_arrive_as_they_were_spelt(path: str) -> None:
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef",
         b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999999\r\n\r\nabc",
         b"HTTP/1.1 abc OK\r\n\r\n",
+        b"HTTP/1.1 2000 OK\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 0x5\r\n\r\nabcde",
         b"\0" * 100,
     ],
-    ids=["two-lengths", "huge-length", "no-status", "hex-length", "zeros"],
+    ids=[
+        "two-lengths",
+        "huge-length",
+        "no-status",
+        "long-status",
+        "endless-length",
+        "te-gzip",
+        "te-twice",
+        "hex-length",
+        "zeros",
+    ],
 )
 @real
 async def test_a_head_that_contradicts_itself_is_a_failure(head: bytes) -> None:
@@ -242,4 +262,49 @@ async def test_a_head_that_contradicts_itself_is_a_failure(head: bytes) -> None:
     ):
         got = await there.get(Want("http://a.test/"))
         assert isinstance(got, Failure)
-        assert got.kind in (Kind.PROTOCOL, Kind.RESET, Kind.TRUNCATED, Kind.TOO_LARGE), got
+        assert got.kind in (Kind.PROTOCOL, Kind.RESET, Kind.TRUNCATED, Kind.TOO_LARGE, Kind.ENCODING), got
+
+
+def png() -> bytes:
+    """An image that is compressed to nothing."""
+    file = io.BytesIO()
+    Images.effect_noise((64, 64), 90).save(file, "PNG")
+    return file.getvalue()
+
+
+DIGITS = b"9" * 5000
+HALF = b"HTTP/1.1 200 OK\r\nETag: %b\r\nContent-Length: %d\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("etag", "second"),
+    [
+        (b'"\xc3\xa9"', b""),
+        (b'"\xe9"', b""),
+        (b'"\x01"', b""),
+        (b'"' + b"x" * 5000 + b'"', b""),
+        (b'"x"', b"HTTP/1.1 206 X\r\nContent-Range: bytes 100-101/%b\r\nContent-Length: 2\r\n\r\nok" % DIGITS),
+        (b'"x"', b"HTTP/1.1 206 X\r\nContent-Range: bytes %b-%b/9\r\nContent-Length: 2\r\n\r\nok" % (DIGITS, DIGITS)),
+    ],
+    ids=["utf-8", "latin-1", "control", "long", "total", "place"],
+)
+@real
+async def test_an_image_is_had_whatever_the_first_try_left(etag: bytes, second: bytes, tmp_path: Path) -> None:
+    """Cut in the middle, with an ETag that cannot be sent back; then a range of thousands of digits, if any: the image
+    is had in the end, and no ValueError ends the run."""
+    body, seen = png(), 0
+    whole = HALF % (etag, len(body)) + body
+
+    def answer(_: Seen) -> object:
+        nonlocal seen
+        seen += 1
+        first = {1: whole[:-100], 2: second}.get(seen)
+        return cut(first, reset=False) if first else whole
+
+    retry = RetrySettings(attempts=5, base_s=0.01, cap_s=0.01)
+    async with Server(answer) as server, door({"resolve": named(a=server)}, retry=retry) as there:
+        part = await Folder(tmp_path, Disk(sync=False)).part(1, 0)
+        download = Download(part, Request("http://a.test/x", "images"), 0)
+        assert isinstance(await there.get(download), Had)
+        kept = await part.keep("png")
+    assert (tmp_path / kept.path).read_bytes() == body

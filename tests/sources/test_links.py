@@ -93,6 +93,7 @@ FORMS: tuple[tuple[str, list[tuple[str, int, str]]], ...] = (
     (jump("http://www.pixiv.net/member.php?id=9"), [("user", 9, "jump member")]),
     ("http://www.pixiv.net/member.php?id=9", [("user", 9, "text member")]),
     ("http://www.pixiv.net/member_illust.php?id=9", [("user", 9, "text member_illust")]),
+    (f"http://www.pixiv.net/member.php?id={'0' * 17}1{'9' * 5000}", []),
     ("pixiv.net/users/9", [("user", 9, "text users")]),
     ("https://www.pixiv.net/users/9/artworks", [("user", 9, "text users")]),
     ("user/9", [("user", 9, "text users")]),
