@@ -67,6 +67,7 @@ def test_lately_is_the_last_quarter() -> None:
             9,
             2 * sqrt(1040 / 243 * 2 / 9) / (25 / 9),
         ),
+        (tuple((1, y) for y in (1, 1, 3, 3, 5, 5)), 6, 2.5 * sqrt(8 / 3) / 3),
         (((2, 2), (2, 6), (2, 2), (2, 6)), 8, 2 * sqrt(8 / 3 / 4) / 2),
     ],
 )
@@ -138,9 +139,38 @@ def test_it_goes_no_faster_than_its_limiter() -> None:
     assert lane(requests=40).left(100, 0.0, Gear(budget=5, limit=0)) == (near(200 / 1.03), near(206))
 
 
+def test_what_a_unit_costs_is_known_for_longer_than_how_fast_it_goes() -> None:
+    """One request each while it was wanted, three when it was not: two seconds a request make four a unit."""
+    made = lane()
+    for _ in range(4):
+        made.add(400.0, 20, 60, wanted=False, blocked=False)
+    doubt = made.requests.error(100)
+    assert doubt > made.busy.error(100)
+    assert made.left(100, 0.0, Gear()) == (near(200 / (1 + doubt)), near(400 * (1 + doubt)))
+
+
+def test_it_is_no_slower_than_with_all_its_pauses() -> None:
+    """Wanted twice only, and never alike; but in all the time a unit took two seconds each time."""
+    made = Progress()
+    for seconds in (4.0, 28.0):
+        made.add(seconds, 8, 8, wanted=True, blocked=True)
+    for _ in range(30):
+        made.add(16.0, 8, 8, wanted=False, blocked=False)
+    got = made.left(100, 0.5, Gear())
+    assert got is not None
+    assert got[1] == near(200 * (1 + hypot(0.5, made.all.error(100))))
+    assert got[1] < 200 * (1 + made.busy.error(100))
+
+
 def test_a_rate_that_fell_is_back_after_a_while() -> None:
     """Known to have a limit it stays as slow as it is now; without one it loses what half an hour costs at most."""
     assert lane().left(100, 0.0, Gear(rate=0.1, budget=5, limit=0.1)) == (near(1000 / 1.03), near(1000))
+    two = lane(requests=40).left(100, 0.0, Gear(rate=0.1, budget=5, limit=0.1))
+    assert two is not None
+    assert two[1] == near(2000)
+    two = lane(requests=40).left(100, 0.0, Gear(rate=0.5, budget=5))
+    assert two is not None
+    assert two[1] == near(206 + 206 * 0.5)
     low = lane().left(100, 0.0, Gear(rate=0.25, budget=5))
     assert low == (near(200 / 1.03), near(206 + 206 * 0.5))
     long = lane().left(10_000, 0.0, Gear(rate=0.25, budget=5))
@@ -231,6 +261,9 @@ def test_nothing_is_said_before_a_look() -> None:
     earlier = Forecast(100, 200)
     earlier.look(5.0, Ahead(10, 5, 0, 0, 0, 10, 0), Gear(rate=1, budget=1), Gear(rate=1, budget=1))
     assert earlier.left().images is not None
+    earlier.look(6.0, Ahead(10, 5, 0, 0, 0, 10, 0), Gear(), Gear(rate=1, budget=1))
+    assert (earlier.left().api, earlier.left().whole) == (None, None)
+    assert earlier.left().images is not None
     done = Forecast()
     done.look(5.0, Ahead(0, 0, 0, 0, 0, 0, 0), Gear(), Gear())
     assert done.left() == Left((0, 0), (0, 0), (0, 0))
@@ -258,11 +291,32 @@ def test_a_lane_that_kept_up_makes_nothing_longer() -> None:
     assert left.api is not None
     assert left.images[1] > left.api[1]
     assert left.whole == (left.api[0], left.api[1])
+    asked = looked(WANTED, Gear())
+    asked.look(500.0, Ahead(0, 300, 200, 600, 600, 10, 0), WANTED, Gear(requests=600))
+    assert asked.left().api == (0, 0)
+    assert asked.left().whole == asked.left().images, "nothing left to ask for"
+    both = looked(Gear(), Gear()).left()
+    assert both.images is not None
+    assert both.whole is not None
+    assert both.whole[1] == both.images[1]
     other = looked(Gear(), WANTED).left()
     assert other.api is not None
     assert other.images is not None
     assert other.whole is not None
     assert other.whole[1] == max(other.api[1], other.images[1])
+
+
+def test_images_that_are_known_are_sure() -> None:
+    """Of three hundred to come and three hundred known the doubt is half of it."""
+    made = Forecast()
+    for n, named in enumerate((0, 100, 300, 400, 600)):
+        made.look(
+            100.0 * n, Ahead(100, 300, 50 * n, named, 150 * n, 100, 0), Gear(), Gear(0, 0, 0, (0, 1), True, 150 * n)
+        )
+    doubt = made._named.error(100) / 2
+    assert doubt > 0.3
+    spread = 1 + hypot(doubt, 0.03)
+    assert made.left().images == (near(600 * 2 / 3 / spread), near(600 * 2 / 3 * spread + 1))
 
 
 def test_works_that_end_slowly_take_the_whole_longer() -> None:
@@ -277,7 +331,14 @@ def test_works_that_end_slowly_take_the_whole_longer() -> None:
 
 @pytest.mark.parametrize(
     ("budget", "limit", "hosts", "anew"),
-    [(2.0, 1.0, 1, False), (3.0, 1.0, 1, True), (2.0, 1.04, 1, False), (2.0, 1.06, 1, True), (3.0, 2.0, 2, False)],
+    [
+        (2.0, 1.0, 1, False),
+        (3.0, 1.0, 1, True),
+        (2.0, 1.04, 1, False),
+        (2.0, 1.052, 1, False),
+        (2.0, 1.06, 1, True),
+        (3.0, 2.0, 2, False),
+    ],
 )
 def test_news_of_a_limiter_begin_anew(budget: float, limit: float, hosts: int, anew: bool) -> None:
     """Another budget, or a limit that differs by more than a twentieth; not another host of a list of URLs."""
@@ -296,7 +357,7 @@ def test_news_of_a_limiter_begin_anew(budget: float, limit: float, hosts: int, a
 
 def test_a_look_back_in_time_changes_nothing() -> None:
     """Nor do numbers that run back: those of a state that was folded anew."""
-    made = looked(WANTED, WANTED)
+    made = looked(WANTED, WANTED, ended=10)
     before = made._api.seconds
     made.look(400.0, Ahead(100, 0, 900, 900, 900, 100, 0), Gear(), Gear())
     assert made._api.seconds == before == 400
@@ -305,6 +366,9 @@ def test_a_look_back_in_time_changes_nothing() -> None:
     assert made._api.all.mean == near(500 / 200)
     assert made._named.mean == near(3)
     assert made._images.requests.mean == near(1)
+    assert made._api.requests.mean == near(1)
+    assert made._images.all.mean == near(500 / 600)
+    assert made._works.mean == near(500 / 40)
 
 
 def test_a_wait_of_a_second_is_a_block() -> None:
