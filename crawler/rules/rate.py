@@ -306,7 +306,7 @@ class Pace:
         if not self._adaptive:
             return None
         if inherited:
-            self._learner.inherit(now, waits=lasted and self._limited)
+            self._learner.inherit(now, waits=lasted)
             return "resumed"
         self._learner.over(now, lasted=lasted, limited=self._limited)
         return "resumed"

@@ -3,7 +3,7 @@
 import pytest
 
 from crawler.rules.learning import PATIENCE_S, Memory
-from crawler.rules.rate import RETRY_AFTER_MAX_S, Change, Gcra, Pace
+from crawler.rules.rate import RETRY_AFTER_MAX_S, Change, Pace
 from crawler.rules.settings import RetrySettings
 
 
@@ -17,54 +17,6 @@ def until(change: Change | None) -> float:
     assert change is not None
     assert change.until is not None
     return change.until
-
-
-# -- reservations ----------------------------------------------------------------------------------
-
-
-def test_a_turn_is_taken_now_exactly_when_it_is_due() -> None:
-    """`take_now` is `reserve` where that would not wait: not before a block's end, the last turn, or the interval's."""
-    gcra = Gcra(2, 1, 0.0)
-    assert not gcra.take_now(0.49)
-    assert gcra.take_now(0.5)
-    assert not gcra.take_now(0.9)
-    assert gcra.ready == 1.0
-    gcra.penalise(3.0)
-    gcra.penalise(2.0)
-    assert gcra.ready == 3.0
-    assert not gcra.take_now(2.9)
-    assert gcra.take_now(3.0)
-    assert gcra.reserve(3.0) == 3.5
-    burst = Gcra(2, 3, 0.0)
-    burst.reserve(50.0)
-    assert [burst.take_now(50.0) for _ in range(3)] == [True, True, False]
-    assert burst.ready == 50.5
-    again = Gcra(2, 3, 0.0)
-    again.reserve(50.0)
-    assert not again.take_now(49.9), "turns never run backwards, saved up or not"
-
-
-def test_without_a_limit_turns_are_taken_in_order_of_time() -> None:
-    """Any moment will do that is not before the last one; a limit set later begins with nothing saved up."""
-    free = Gcra(0, 4, 0.0)
-    assert [free.take_now(t) for t in (1.0, 1.0, 0.5, 2.0)] == [True, True, False, True]
-    assert free.ready == 2.0
-    free.set_rate(2, 2.0)
-    assert [free.reserve(2.0), free.reserve(2.0)] == [2.5, 3.0]
-
-
-def test_another_rate_carries_what_is_owed_over() -> None:
-    """Two turns ahead at ten a second are two turns ahead at one; turns that are given stay as they are."""
-    gcra = Gcra(10, 3, 0.0)
-    assert [gcra.reserve(0.0) for _ in range(2)] == pytest.approx([0.1, 0.2])
-    gcra.set_rate(1, 0.2)
-    assert gcra.rate == 1
-    assert gcra.reserve(0.2) == pytest.approx(1.2)
-    gcra.set_rate(0, 1.2)
-    assert [gcra.reserve(1.3), gcra.reserve(1.3)] == [1.3, 1.3]
-    rested = Gcra(10, 3, 0.0)
-    rested.set_rate(1, 10.0)
-    assert [rested.reserve(10.0) for _ in range(4)] == [10, 10, 10, 11]
 
 
 # -- refusals --------------------------------------------------------------------------------------
@@ -206,6 +158,19 @@ def test_a_wall_that_was_expected_is_waited_out_at_once() -> None:
     assert (known.room, known.limit) == (20, pytest.approx(16 / 2**2.5)), "bursts alone tell no rate"
 
 
+def test_tries_while_it_refuses_take_no_room() -> None:
+    """Twenty of them, a fiftieth of a second apart."""
+    p = pace(16, adaptive=True, base_s=0.01, cap_s=0.02)
+    for n in range(41):
+        p.sent(100 + 0.02 * max(0, n - 20))
+    for n in range(21):
+        p.refused(100 + 0.02 * n, 100 + 0.02 * n, None, "429")
+    p.clean(101, 101)
+    limit = p._learner._wall.limit()  # type: ignore[union-attr]
+    assert limit is not None
+    assert (limit.low, limit.high, limit.room) == (pytest.approx(0.5), 16, 20)
+
+
 @pytest.mark.parametrize("how", ["reserve", "reserve_now", "sent"])
 def test_the_learner_is_told_of_what_goes_out(how: str) -> None:
     """And of what does not after all: the rate is halved from what was really asked."""
@@ -213,9 +178,9 @@ def test_the_learner_is_told_of_what_goes_out(how: str) -> None:
     for n in range(1, 11):
         assert getattr(p, how)(float(n)) in (n, True, None)
     for n in range(10):
-        p.sent(20 + n / 100)
+        p.sent(19.5 + n / 100)
     p.unsent(19)
-    assert p.refused(10, 10, None, "429") == Change(pytest.approx(0.55), 11, "429")  # type: ignore[arg-type]
+    assert p.refused(30, 30, None, "429") == Change(pytest.approx(0.55), 31, "429")  # type: ignore[arg-type]
     for quiet in (pace(adaptive=False), pace(0, adaptive=False)):
         getattr(quiet, how)(1.0)
         quiet.sent(1.0)

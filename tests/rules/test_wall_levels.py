@@ -115,7 +115,7 @@ def test_only_what_was_let_through_takes_room() -> None:
     wall = Wall(16.0, 0.0)
     for _ in range(21):
         wall.sent(100.0)
-    for _ in range(5):
+    for _ in range(60):
         wall.sent(200.0)
     wall.unsent(100.0)
     wall.refused(100.0)
