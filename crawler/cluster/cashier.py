@@ -25,6 +25,8 @@ LOOK_S, TOLD_S = 0.5, 2.0
 """So often it asks the budget: where workers wait for what it allows, and where it is for the log and the display."""
 LEAVE_S = 3.0
 """So long workers may take to give back what they have not spent."""
+LATE_S = 15.0
+"""So long it may take until all workers have heard of other limits."""
 _HOSTS_MAX = 2048
 
 
@@ -62,6 +64,7 @@ class Cashier:
         self._looking = asyncio.Lock()
         self._news = asyncio.Event()
         self._open = False
+        self._late_until = 0.0
 
     def open(self, daily: Daily, lanes: Mapping[Lane, HostLimits]) -> None:
         """What was spent so far, and where to write down more; `spent` is told as in one process. `lanes`: the limits
@@ -96,6 +99,7 @@ class Cashier:
         was_bounded = self._bounded
         self._daily = replace(self._daily, budget=budget)
         if not was_bounded:
+            self._late_until = self._hands.now() + LATE_S
             for host, steps in self._loose.items():
                 for step, spent in steps.items():
                     self._lender(host).lose(step, *spent)
@@ -196,13 +200,18 @@ class Cashier:
         return lender.allowance(lambda t: moment.at + t - self._heard_at)
 
     def _count(self, hosts: Iterable[HostState], *, first: bool) -> None:
-        """Without a budget what was spent is counted by the way: one may be set while we run."""
+        """Without a budget what was spent is counted by the way: one may be set while we run. Until all workers have
+        heard of it, too, and some of that is then counted twice."""
         step = step_of(self._hands.now())
         for host in hosts:
             before = self._seen.get(host.host, (host.requests, host.bytes) if first else (0, 0))
             self._seen[host.host] = (host.requests, host.bytes)
             more = (host.requests - before[0], host.bytes - before[1])
-            if self._bounded or more == (0, 0):
+            if more == (0, 0):
+                continue
+            if self._bounded:
+                if self._heard_at < self._late_until:
+                    self._lender(host.host).lose(step, *more)
                 continue
             steps = self._loose.setdefault(host.host, {})
             known = steps.get(step, (0, 0))

@@ -34,7 +34,7 @@ class Lender:
         self._lent = dict(self._base)
         self._allowed: dict[float, Pair] = {}
         self._ceiling: dict[float, Pair] = {}  # allowed before it was revoked, until the budget has heard that
-        self._sent = self._moved = False
+        self._sent = self._moved = self._dirty = False
         self._lost: dict[float, Pair] = {}  # allowed to budgets that died, or spent without a limit
         self._counted: dict[float, Pair] = {}  # of all that, what the ledger has
         self._told: float | None = None
@@ -97,6 +97,7 @@ class Lender:
         """So much was spent beside what is lent."""
         before = self._lost.get(step, _NONE)
         self._lost[step] = (before[0] + requests, before[1] + size)
+        self._dirty = True
         self._count(step)
 
     def day(self) -> Day:
@@ -130,7 +131,7 @@ class Lender:
         size = max(free[1], size + owes if wants else owes)
         fresh = step not in self._allowed and (wants or owes)
         if requests <= free[0] and size <= free[1] and not fresh:
-            return []
+            return list(self._lines()) if self._dirty else []
         self._told = None if wants else self._told
         self._allowed[step] = (
             lent[0] + requests if budget.requests else FREE,
@@ -157,9 +158,9 @@ class Lender:
         if until <= now or not self._wish.wants or self._wish.held or until == self._told:
             return None
         self._told = until
-        start = step_of(now)
+        start, lines = step_of(now), list(self._lines())
         noted = Step(start, *self._noted.get(start, _NONE))
-        return self.day(), until, [*self._lines(), spent_line(self.host, self.budget, noted, until)]
+        return self.day(), until, [*lines, spent_line(self.host, self.budget, noted, until)]
 
     def configure(self, budget: Budget) -> list[Spent]:
         """Another budget from now on; what was spent counts, and nothing is allowed beyond what is lent."""
@@ -226,6 +227,7 @@ class Lender:
 
     def _lines(self, *, final: bool = False) -> Iterator[Spent]:
         """What the log does not say yet; of five minutes that are not over it is never told less than before."""
+        self._dirty = False
         for start in sorted({*self._noted, *self._counted, *self._allowed}):
             requests, size = self._most(start)
             before = self._noted.get(start, _NONE)

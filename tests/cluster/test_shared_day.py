@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crawler.cluster.cashier import Cashier, Hands
-from crawler.cluster.protocol import Told, Unreachable
+from crawler.cluster.pool import Pool
+from crawler.cluster.protocol import FREE, Allowance, Kept, Portion, Told, Unreachable
 from crawler.events import Line, Spent
 from crawler.fetch.daily import Daily
 from crawler.fetch.exchange import Day
@@ -168,6 +169,63 @@ def test_what_was_not_used_is_given_back() -> None:
         await world.end()
         assert world.paper.says() == (len(world.site.at), sum(size for _, size in world.site.came))
         assert 100 < len(world.site.at) < 220
+
+    run_virtual(main())
+
+
+def test_a_message_that_comes_late_takes_nothing_back() -> None:
+    """What a worker was given since stays counted, whatever an older message of it said, or the same one again."""
+    pool = Pool("era")
+    pool.allow(Allowance(HOST, 600.0, 12, FREE, 1e6, -1))
+    first, second = Kept(1, wants=5), Kept(2, "era", 600.0, 5, most_requests=5, most_bytes=FREE, wants=4)
+    assert pool.serve("w", first, 10.0) == Portion("era", 600.0, 5, FREE, 1e6, 0)
+    assert pool.serve("w", second, 11.0) == Portion("era", 600.0, 9, FREE, 1e6, 0)
+    for late in (second, first):
+        assert pool.serve("w", late, 12.0) == Portion("era", 600.0, 9, FREE, 1e6, 0)
+        assert pool.lent(HOST, 12.0)[-1].requests == 9
+    said_to_another = Kept(3, "before", 600.0, 1, most_requests=1, wants=0)
+    assert pool.serve("w", said_to_another, 13.0) == Portion("era", 600.0, 9, FREE, 1e6, 0)
+    spent = Kept(4, "era", 600.0, 6, most_requests=6, most_bytes=FREE, wants=0)
+    assert pool.serve("w", spent, 14.0) == Portion("era", 600.0, 6, FREE, 1e6, 0)
+    assert pool.serve("other", Kept(1, wants=50), 15.0) == Portion("era", 600.0, 6, FREE, 1e6, 0)
+    assert pool.lent(HOST, 15.0)[-1].requests == 12
+
+
+def test_bytes_that_are_on_their_way_come_first() -> None:
+    """Of a budget of bytes, the body that a worker takes in is covered before another request is let out."""
+    pool = Pool("era")
+    pool.allow(Allowance(HOST, 600.0, 100, 1000, 1e6, 100))
+    assert pool.serve("a", Kept(1, wants=2), 10.0) == Portion("era", 600.0, 2, 200, 1e6, 100)
+    owing = Kept(2, "era", 600.0, 2, 0, 2, 2, 200, owes=900)
+    assert pool.serve("a", owing, 11.0) == Portion("era", 600.0, 2, 200, 1e6, 100)  # there is not so much
+    assert pool.serve("b", Kept(1, wants=3), 11.0) == Portion("era", 600.0, 0, 0, 1e6, 100)
+    assert pool.lent(HOST, 11.0)[-1][2:] == (2, 200, True, 3, 900, 100)
+    pool.allow(Allowance(HOST, 600.0, 100, 1100, 1e6, 100))
+    assert pool.serve("a", owing._replace(number=3), 12.0) == Portion("era", 600.0, 2, 1100, 1e6, 100)
+
+
+def test_a_budget_that_is_set_later_counts_what_was_asked_before() -> None:
+    """Half a minute without a budget, then one that is smaller than what was asked: nothing more is, once the workers
+    have heard of it; and the log says no less than was asked."""
+    world = World(calm(7), Site(latency_s=0.02), Budget(), 5)
+    later = Budget(requests=100)
+
+    async def main() -> None:
+        world.begin()
+        await asyncio.sleep(30)
+        assert world.cashier is not None
+        lanes = {"api": world.limits, "images": world.limits}
+        world.cashier.configure(lanes, later)  # type: ignore[arg-type]
+        await asyncio.sleep(8)
+        asked = len(world.site.at)
+        assert asked > 150
+        for member, _ in world.members.values():
+            member.hosts.reload_daily(later)
+        await asyncio.sleep(60)
+        assert len(world.site.at) <= asked + 3
+        assert world.told
+        await world.end()
+        assert world.paper.says()[0] >= len(world.site.at)
 
     run_virtual(main())
 
