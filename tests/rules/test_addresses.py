@@ -184,3 +184,20 @@ def test_endpoints_that_are_none_are_refused(text: str) -> None:
     """A name, no port, or a port that does not exist is a ValueError."""
     with pytest.raises(ValueError, match=r"."):
         endpoint(text)
+
+
+@pytest.mark.parametrize("wrapped", ["{}", "::ffff:{}", "::{}", "64:ff9b::{}", "2002:a01:203::"])
+def test_one_address_is_opened_to_its_last_bit(wrapped: str) -> None:
+    """However it is wrapped, and none beside it."""
+    text = wrapped.format("10.1.2.3")
+    assert refused(text, networks(["10.1.2.3"])) is None
+    for beside in ("10.1.2.2", "10.1.2.4", "10.1.3.3", "11.1.2.3"):
+        assert refused(text, networks([beside]))
+
+
+def test_the_two_first_addresses_carry_no_other() -> None:
+    """`::` and `::1` are themselves; what follows them is an old way to write IPv4."""
+    nothing = networks(["0.0.0.0/8"])
+    assert refused("::", nothing)
+    assert refused("::1", nothing)
+    assert refused("::2", nothing) is None

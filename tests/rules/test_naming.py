@@ -119,3 +119,15 @@ def test_a_key_is_taken_or_raises(key: str) -> None:
     else:
         with pytest.raises(ValueError, match=r".+"):
             image_path(key, 0, "png")
+
+
+def test_the_folder_of_a_key_is_for_ever() -> None:
+    """By the first 64 bits of its SHA-256; of a digest by itself; of a number by its last three digits."""
+    assert image_path("k", 0, "jpg") == f"images/{int(hashlib.sha256(b'k').hexdigest()[:16], 16) % 1000:03d}/k.jpg"
+    assert image_path("k", 0, "jpg") == "images/910/k.jpg"
+    digest = "00000000000003e7"
+    assert image_path(digest, 0, "png") == f"images/999/{digest}.png"
+    assert image_path(12_345, 6, "gif") == "images/345/12345_p6.gif"
+    for page, ext in ((1, "png"), (0, "zip"), (0, "exe"), ("zip", "zip")):
+        with pytest.raises(ValueError, match=r"page|ends in"):
+            image_path(digest, page, ext)  # type: ignore[arg-type]
