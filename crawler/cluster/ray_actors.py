@@ -63,9 +63,9 @@ def share_of(limits: LimitsSettings, workers: int, beside: int) -> LimitsSetting
     def part(lane: T) -> T:
         return lane.model_copy(update={"connections": max(1, lane.connections // workers)})
 
-    parts = {"api": part(limits.api), "images": part(limits.images), "works": max(1, limits.works // workers)}
-    if limits.memory_mb:
-        parts["memory_mb"] = max(LEAST_MB, limits.memory_mb / beside)
+    memory_mb = max(LEAST_MB, limits.memory_mb / beside) if limits.memory_mb else 0.0
+    works = max(1, limits.works // workers)
+    parts = {"api": part(limits.api), "images": part(limits.images), "works": works, "memory_mb": memory_mb}
     return limits.model_copy(update=parts)
 
 
