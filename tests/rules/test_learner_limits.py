@@ -123,6 +123,21 @@ def test_a_limit_that_never_lasted_is_not_sure() -> None:
     assert one.memory(1e5 + 1).again_s == 600
 
 
+def test_a_wall_that_lasted_once_is_believed() -> None:
+    """The second refusal at its level passed at once: patience all the same; however many passed between."""
+    one = learner()
+    burst(one, 100.0, 20)
+    one.over(105.0, lasted=True, limited=True)
+    burst(one, 1e5, 20)
+    one.over(1e5 + 1, lasted=False, limited=True)
+    assert one.memory(1e5 + 1).again_s == PATIENCE_S
+    for n in range(2010):
+        one.sent(2e5 + 10 * n)
+    burst(one, 1e6, 20)
+    assert one._wall is not None
+    assert one._wall.hits == 3
+
+
 def test_patience_doubles_each_time_the_wall_stands_where_it_stood() -> None:
     """Six hours, twelve, and a day at most."""
     one, at, waits = twice_met(), 1e5, []
@@ -172,6 +187,8 @@ def test_after_its_time_is_up_more_than_the_limit_is_asked_for() -> None:
     one.over(2005.0, lasted=True, limited=True)
     again = one.memory(2005.0)
     assert again.met == 3
+    assert one._wall is not None
+    assert one._wall.hits == 1, "the limit that was known, and not what no limit explains"
     assert again.limit == pytest.approx(8, rel=0.3)
 
 
@@ -217,6 +234,8 @@ def test_what_an_earlier_run_knew(memory: Memory, rate: float, wary: bool, again
     assert (kept.again_s, kept.met) == (again_s, memory.met)
     assert (kept.limit, kept.room) == (pytest.approx(memory.limit), memory.room)
     assert Memory(1) == Memory(1, 0, 0, 0, 0, 0, 0, False)
+    if wary:
+        assert climbed(one, 1.0, min(again_s, 5)) == pytest.approx(rate), "until it is time to ask for more"
 
 
 def test_without_a_limit_configured_nothing_is_recalled_but_patience() -> None:

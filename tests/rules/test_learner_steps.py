@@ -78,6 +78,32 @@ def test_a_refusal_that_passed_at_once_costs_a_tenth() -> None:
     assert told == "recovered"
 
 
+def test_noise_leaves_nothing_behind() -> None:
+    """What passed before it says nothing of what comes."""
+    one = learner()
+    one.sent(50.0)
+    one.clean(50.0, 50.0)
+    block(one, NOW, lasted=False)
+    assert one._wall is not None
+    assert set(one._wall._peaks) == {0.0}
+
+
+def test_what_was_not_sent_took_no_room() -> None:
+    """Turns that were given back, and what was refused together with others."""
+    one = learner()
+    for n in range(91):
+        one.sent(100.0 if n < 21 else 100.1 if n < 61 else 200.0)
+    one.hit(100.0, 100.2)
+    for _ in range(40):
+        one.stray(100.1)
+    one.unsent(150.0)
+    one.clean(300.0, 300.0)
+    assert one._wall is not None
+    limit = one._wall.limit()
+    assert limit is not None
+    assert (limit.low, limit.room) == (pytest.approx(0.5), 20)
+
+
 def test_after_three_doubts_noise_costs_next_to_nothing() -> None:
     """A twentieth (the root of 0.9); and five hundred requests without a refusal forget it."""
     one = learner()
@@ -237,6 +263,10 @@ def test_three_meetings_in_the_first_hour_buy_knowledge_then_it_waits() -> None:
     for at, lasted in ((10, False), (20, False), (100, True), (400, True)):
         block(one, at, lasted=lasted)
     assert one.memory(405.0).again_s == 0, "noise is no meeting"
+    one = learner()
+    for at, lasted in ((10, False), (100, True), (400, True), (700, True)):
+        block(one, at, lasted=lasted)
+    assert one.memory(705.0).again_s == PATIENCE_S
 
 
 def test_while_it_waits_it_stays_where_it_went_well() -> None:
