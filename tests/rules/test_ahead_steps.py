@@ -295,6 +295,7 @@ def test_a_lane_that_kept_up_makes_nothing_longer() -> None:
     asked.look(500.0, Ahead(0, 300, 200, 600, 600, 10, 0), WANTED, Gear(requests=600))
     assert asked.left().api == (0, 0)
     assert asked.left().whole == asked.left().images, "nothing left to ask for"
+    assert asked.left().images == asked._images.left(300, 0.0, Gear(requests=600)), "and nothing to doubt"
     both = looked(Gear(), Gear()).left()
     assert both.images is not None
     assert both.whole is not None
