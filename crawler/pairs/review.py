@@ -34,7 +34,7 @@ from crawler.pairs.views import Views
 from crawler.stop import Stop, StorageFailed
 from crawler.watch import page as live
 from crawler.watch.board import Broadcast
-from crawler.watch.web import Door, guard, names_loopback, ours, protect, static
+from crawler.watch.web import Door, guard, names_loopback, ours, protect, runner, static
 from crawler.words import clean
 
 MOST_TABS = 8
@@ -101,11 +101,11 @@ class Review:
 
     async def serve(self, done: asyncio.Event) -> None:
         """Until `done` is set. Raises OSError."""
-        runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=1.0, keepalive_timeout=60)
-        await runner.setup()
+        server = runner(self._app(), 60)
+        await server.setup()
         stopped = Event()
         try:
-            await web.SockSite(runner, self._door.listener).start()
+            await web.SockSite(server, self._door.listener).start()
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._doubt(stopped))
                 group.create_task(self._views.warm())
@@ -116,7 +116,7 @@ class Review:
                 self._cast.send(b"event: bye\ndata: {}\n\n")
         finally:
             stopped.set()
-            await runner.cleanup()
+            await server.cleanup()
             self._views.close()
             self._writer.shutdown()
 

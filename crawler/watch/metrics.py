@@ -30,7 +30,10 @@ class Metrics(Collector):
 
     def text(self, accept: str = "") -> tuple[bytes, str]:
         """The metrics and their content type: OpenMetrics for who accepts it, else Prometheus' text."""
-        encoder, kind = choose_encoder(accept)
+        try:
+            encoder, kind = choose_encoder(accept)
+        except (ValueError, TypeError):  # a version that is no number
+            encoder, kind = choose_encoder("")
         return encoder(self._registry), kind
 
     def describe(self) -> Iterable[Metric]:

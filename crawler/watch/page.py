@@ -17,7 +17,7 @@ from crawler.watch.board import Board, Broadcast
 from crawler.watch.metrics import Metrics
 from crawler.watch.pace import over_within
 from crawler.watch.wall import Wall
-from crawler.watch.web import Door, guard, protect, static
+from crawler.watch.web import Door, guard, protect, runner, static
 
 MOST_VIEWERS = 16
 LOOK_S, GLANCE_S = 1.0, 2.0
@@ -62,16 +62,16 @@ class Page:
     async def _serve(self, pull: Pull, done: asyncio.Event) -> None:
         metrics = Metrics(pull)
         self._board.take(pull())
-        runner = web.AppRunner(self._app(metrics), access_log=None, shutdown_timeout=1.0, keepalive_timeout=20)
-        await runner.setup()
+        server = runner(self._app(metrics), 20)
+        await server.setup()
         try:
-            await web.SockSite(runner, self._door.listener).start()
+            await web.SockSite(server, self._door.listener).start()
             async with asyncio.TaskGroup() as group:
                 painter = group.create_task(self._wall.paint(self._watched))
                 await self._look(pull, done)
                 painter.cancel()
         finally:
-            await runner.cleanup()
+            await server.cleanup()
 
     async def _look(self, pull: Pull, done: asyncio.Event) -> None:
         while not self._over:

@@ -8,14 +8,16 @@ can read along by way of a name it made to resolve to 127.0.0.1.
 from __future__ import annotations
 
 import ipaddress
+import logging
 import os
+import re
 import secrets
 import socket
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
 
 from crawler.hidden import Hidden
@@ -30,6 +32,12 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
+
+_LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
+_LOG = logging.getLogger("crawler.page")
+_LOG.addFilter(lambda said: not (said.exc_info and isinstance(said.exc_info[1], HttpProcessingError)))
+"""Where aiohttp tells of bugs: what strangers send that is no request is answered with 400, and no news for a terminal
+(a traceback of it would quote the request, and the token in it)."""
 
 
 class Door(NamedTuple):
@@ -97,7 +105,7 @@ def guard(token: str, *, cookie: str = "crawler_token", inside: bool = False) ->
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site") and request.path != "/":
             return web.Response(status=403, text="this is for its own page only\n")
-        if (inside or not token) and not names_loopback(request.host):
+        if (inside or not token) and not names_loopback(request.headers.get("Host", "")):
             return web.Response(status=403, text="ask for 127.0.0.1 or localhost\n")
         if not token:
             return await handler(request)
@@ -119,16 +127,13 @@ def ours(request: web.Request) -> bool:
     origin = request.headers.get("Origin")
     if origin is None:
         return "Authorization" in request.headers and request.content_type == "application/json"
-    return origin == f"{request.scheme}://{request.host}" and request.content_type == "application/json"
+    here = f"{request.scheme}://{request.headers.get('Host', '')}"
+    return origin == here and request.content_type == "application/json"
 
 
 def names_loopback(host: str) -> bool:
     """Whether a Host header names this machine from inside; any port, for tunnels end at other ports."""
-    try:
-        name = urlsplit(f"//{host}").hostname
-    except ValueError:
-        return False
-    return name in ("localhost", "127.0.0.1", "::1")
+    return _LOOPBACK.fullmatch(host) is not None
 
 
 def same(token: str, given: str) -> bool:
@@ -140,6 +145,11 @@ async def protect(request: web.Request, response: web.StreamResponse) -> None:
     """Policy and kin, on every answer."""
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
+
+
+def runner(app: web.Application, keepalive_s: float) -> web.AppRunner:
+    """What serves an app until its `cleanup`."""
+    return web.AppRunner(app, access_log=None, logger=_LOG, shutdown_timeout=1.0, keepalive_timeout=keepalive_s)
 
 
 def static(path: Path, kind: str) -> Handler:

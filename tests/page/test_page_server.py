@@ -168,6 +168,45 @@ def test_other_sites_embed_nothing(tmp_path: Path, told: Told) -> None:
     run(main())
 
 
+HERE = b"Host: 127.0.0.1\r\n"
+ODD = {
+    b"GET /metrics HTTP/1.1\r\nHost: evil.example@127.0.0.1\r\n\r\n": 403,
+    b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1/.evil.example\r\n\r\n": 403,
+    b"GET /metrics HTTP/1.1\r\nHost: localhost#.evil.example\r\n\r\n": 403,
+    b"GET http://127.0.0.1/metrics HTTP/1.1\r\nHost: evil.example\r\n\r\n": 403,
+    b"GET /metrics HTTP/1.0\r\n\r\n": 403,
+    b"GET /metrics HTTP/1.1\r\nHost: evil.example\r\n" + HERE + b"\r\n": 400,
+    b"GET /metrics HTTP/1.1\r\n" + HERE + b"Accept: application/openmetrics-text;version=1.x\xff\r\n\r\n": 200,
+    b"TRACE / HTTP/1.1\r\n" + HERE + b"\r\n": 405,
+    b"OPTIONS / HTTP/1.1\r\n" + HERE + b"Origin: http://evil.example\r\n\r\n": 405,
+    b"GET /events HTTP/1.1\r\n" + HERE + b"Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n": 200,
+    b"GET /thumb/..%2f..%2f..%2fetc%2fpasswd HTTP/1.1\r\n" + HERE + b"\r\n": 404,
+    b"GET /page.js%00.css HTTP/1.1\r\n" + HERE + b"\r\n": 404,
+    b"GET /?token=" + TOKEN.encode() + b"a" * 9000 + b" HTTP/1.1\r\n" + HERE + b"\r\n": 400,
+    b"GET / HTTP/1.1\r\n" + HERE + b"Cookie: \x01\x1b[2J\r\n\r\n": 400,
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n": 400,
+    b"\x16\x03\x01\x02" + bytes(500): 400,
+}
+
+
+def test_odd_requests_are_answered_and_no_news(tmp_path: Path, told: Told, caplog: pytest.LogCaptureFixture) -> None:
+    """Hosts that only begin like this machine, methods and upgrades that nobody offers, and what is no request at all:
+    refused, and nothing of it is said on the terminal of the run; least of all the token."""
+
+    async def main() -> None:
+        async with served(tmp_path, told) as live:
+            for request, status in ODD.items():
+                reader, writer = await asyncio.open_connection("127.0.0.1", int(live.url.rpartition(":")[2]))
+                writer.write(request)
+                line = await reader.readline()
+                assert line.split(b" ")[1] == str(status).encode(), (request, line)
+                writer.close()
+            assert live.warned == []
+
+    run(main())
+    assert caplog.records == []
+
+
 def test_elsewhere_a_token_is_needed(tmp_path: Path, told: Told) -> None:
     """In the URL, as a bearer, or as the cookie that the URL left behind; without, nothing is told."""
 
