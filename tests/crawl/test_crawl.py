@@ -5,6 +5,7 @@ import json
 import random
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,16 +41,18 @@ def some_ids(count: int, seed: int = 1) -> list[int]:
 
 def test_a_list_becomes_a_data_set(tmp_path: Path, harsh: Any) -> None:
     """Under every fault, each id ends as the world says, byte for byte; a second run asks nothing."""
-    ids = some_ids(400)
+    ids = some_ids(240)
     (tmp_path / "ids.txt").write_text("\n".join(map(str, ids)))
     config = write_config(tmp_path, harsh, 'path = "ids.txt"')
+    # Below the 3 s for which it stalls, above those for which a busy machine does.
+    config.write_text(config.read_text().replace("idle_s = 1.5", "idle_s = 2.5"))
     first = command("run", config)
     assert first.code == 0, first.err
     outcomes = judge(harsh.world, tmp_path / "out", ids)
-    assert outcomes["done"] > 200
+    assert outcomes["done"] > 120
     assert min(outcomes[o] for o in ("not_found", "restricted", "regular")) > 0
     told = status(tmp_path / "out")
-    assert (told["listed"], told["pending"], told["failed"]) == (400, 0, 0)
+    assert (told["listed"], told["pending"], told["failed"]) == (240, 0, 0)
     assert told["images"] == len(files(tmp_path / "out"))
     assert harsh.seen.violations == {}, harsh.seen.examples
     no_request_unexplained(harsh, "harsh")
@@ -206,13 +209,14 @@ def test_a_second_list_keeps_what_is_there(tmp_path: Path, calm: Any) -> None:
 
 def test_a_run_in_use_is_refused(tmp_path: Path, calm: Any) -> None:
     """The folder of a live run takes no second one: exit 2, and nothing is touched."""
-    (tmp_path / "ids.txt").write_text("\n".join(map(str, some_ids(300, seed=9))))
+    (tmp_path / "ids.txt").write_text("\n".join(map(str, some_ids(160, seed=9))))
     config = write_config(tmp_path, calm, 'path = "ids.txt"')
     slow = [*CRAWLER, "run", str(config), "--limits.api.rate", "5"]
     with popen(slow, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         log = tmp_path / "out" / "log.jsonl"
         while not (log.exists() and b"stored" in log.read_bytes()):
             assert process.poll() is None
+            time.sleep(0.005)
         second = command("run", config)
         assert second.code == 2
         assert str(tmp_path / "out") in second.err
@@ -223,7 +227,7 @@ def test_a_run_in_use_is_refused(tmp_path: Path, calm: Any) -> None:
     assert status(tmp_path / "out")["pending"] > 0
     assert json.loads((tmp_path / "out" / "status.json").read_text())["pending"] > 0
     assert command("run", config).code == 0
-    judge(calm.world, tmp_path / "out", some_ids(300, seed=9))
+    judge(calm.world, tmp_path / "out", some_ids(160, seed=9))
 
 
 def test_a_sample_tells_what_the_list_holds(tmp_path: Path, calm: Any) -> None:
@@ -279,6 +283,7 @@ def test_limits_are_read_again(tmp_path: Path, calm: Any) -> None:
     with popen([*CRAWLER, "run", str(config)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         while not (log.exists() and b"described" in log.read_bytes()):
             assert process.poll() is None
+            time.sleep(0.005)
         config.write_text(slow.replace("rate = 2", 'rate = "much"'))
         process.send_signal(signal.SIGHUP)
         assert process.stderr is not None

@@ -9,6 +9,7 @@ import json
 import random
 import signal
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -280,7 +281,7 @@ def test_a_recheck_killed_again_and_again(tmp_path: Path, worlds: tuple[Any, Any
         ) as process:
             target = start + dice.randrange(1, 80)
             while second.seen.total < target and process.poll() is None:
-                pass
+                time.sleep(0.001)
             kills += process.poll() is None
             process.send_signal(signal.SIGKILL)
         told = status(root)

@@ -61,7 +61,7 @@ def test_killed_again_and_again(crawl: Crawl, tmp_path: Path, way: str) -> None:
         with popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             at = time.monotonic() + 20
             while process.poll() is None and time.monotonic() < at and not (out / ".export").exists():
-                pass
+                time.sleep(0.001)
             process.poll() is None and time.sleep(dice.uniform(0, 0.1 * round))
             kills += process.poll() is None
             process.send_signal(signal.SIGKILL)
@@ -193,7 +193,7 @@ def test_interrupted(crawl: Crawl, tmp_path: Path) -> None:
     command = [*CRAWLER, "export", *map(str, arguments(crawl, "resized", tmp_path / "out"))]
     with popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         while process.poll() is None and not (tmp_path / "out" / ".export").exists():
-            pass
+            time.sleep(0.001)
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 143, err

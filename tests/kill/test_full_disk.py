@@ -1,6 +1,7 @@
 """A disk that is nearly full, full of bytes, full of files, or filled by somebody: exit 7, and it goes on later."""
 
 import os
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,6 +95,7 @@ def test_a_disk_that_somebody_else_fills(tmp_path: Path, calm: Any) -> None:
         process = start(config)
         while calm.seen.total < before + 60:
             assert process.poll() is None
+            time.sleep(0.001)
         fill(root / "somebody's")
         out, err = process.communicate(timeout=60)
         stopped_well(Ended(process.returncode, out, err), root)

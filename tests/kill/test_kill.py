@@ -22,7 +22,7 @@ AT_ONCE = 40
 def test_killed_again_and_again(tmp_path: Path, seed: int, kills: int) -> None:
     """Whatever moment it dies at, the log is true, nothing it says is asked for again, and the end is as without."""
     dice = random.Random(seed)
-    ids = some_ids(40 * kills, seed)
+    ids = some_ids(30 * kills, seed)
     root = tmp_path / "out"
     with origin_thread(seed=seed, profile="flaky", ca_dir=tmp_path / "ca", stall_s=3.0) as origin:
         config = prepare(tmp_path, origin, ids)
