@@ -46,7 +46,7 @@ async def fetch_url_again(id: WorkId, image: Image, before: Sequence[Line], agai
     assert download.media is not None
     kept = await part.keep(download.media.ext)
     rest = [line for line in before if line not in old]
-    new = stored(id, image, kept, download.media, (image.url, tools.quality))
+    new = stored(id, image.page, kept, download.media, (image.url, tools.quality))
     again.write(id, rest, revise(rest, new).events, tools)
     tools.counters.images += 1
     tools.counters.bytes += kept.bytes

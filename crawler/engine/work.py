@@ -12,7 +12,7 @@ from crawler.engine.refusals import heed
 from crawler.events import Described, Event, Failed, Gone, Stored
 from crawler.fetch.door import Door
 from crawler.log.writer import Log
-from crawler.model import Absent, Description, Failure, Image, Kind, WorkId
+from crawler.model import Absent, Description, Failure, Image, Kind, Page, WorkId
 from crawler.rules.media import Media
 from crawler.rules.totals import Todo
 from crawler.sinks.sink import Kept, Sink
@@ -195,9 +195,10 @@ def note_miss(id: WorkId, image: Image, failure: Failure, tools: Tools) -> None:
 
 async def fetch_as(id: WorkId, image: Image, url: str, quality: str, tools: Tools) -> Failure | None:
     """Fetch one rendition into the sink and note it; the Failure where it could not be had. Raises Draining."""
-    part = await tools.sink.part(id, image.page)
-    rendition = image if url is image.url else Image(image.page, url)
-    download = Download(part, tools.site.image_request(rendition), image.page)
+    page = image.page
+    part = await tools.sink.part(id, page)
+    rendition = image if url is image.url else Image(page, url)
+    download = Download(part, tools.site.image_request(rendition), page)
     try:
         outcome = await tools.door.get(download)
     except (Draining, asyncio.CancelledError):
@@ -206,22 +207,21 @@ async def fetch_as(id: WorkId, image: Image, url: str, quality: str, tools: Tool
     if isinstance(outcome, Failure):
         await (part.drop() if outcome.permanent else part.leave())
         return outcome
-    media = download.media
+    media, counters = download.media, tools.counters
     assert media is not None
     kept = await part.keep(media.ext)
-    tools.note(stored(id, image, kept, media, (url, quality)))
-    counters = tools.counters
+    tools.note(stored(id, page, kept, media, (url, quality)))
     counters.images += 1
     counters.bytes += kept.bytes
     return None
 
 
-def stored(id: WorkId, image: Image, kept: Kept, media: Media, had: tuple[str, str]) -> Stored:
+def stored(id: WorkId, page: Page, kept: Kept, media: Media, had: tuple[str, str]) -> Stored:
     """The `stored` line of a file; `had`: the URL it came from, and the quality that this is."""
     url, quality = had
     path, size, sha256 = kept
     mime, _, width, height = media
-    return Stored(id, image.page, path, size, sha256, mime, width, height, quality, url)
+    return Stored(id, page, path, size, sha256, mime, width, height, quality, url)
 
 
 def failed(id: WorkId, image: Image | None, failure: Failure) -> Failed:

@@ -78,11 +78,12 @@ class Host:
 
     def enter_now(self, memory: Room, wanted: int) -> Turn | None:
         """As `enter`, if nothing has to be waited for; else None, and nothing was taken."""
-        if self.slots.take_nowait(1) is None:
+        slots = self.slots
+        if slots.take_nowait(1) is None:
             return None
         turn = self._turn_now(memory, wanted)
         if turn is None:
-            self.slots.give(1)
+            slots.give(1)
         return turn
 
     async def enter(self, memory: Room, wanted: int) -> Turn:

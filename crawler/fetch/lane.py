@@ -301,6 +301,7 @@ class CurlLane:
 
     def _release(self, transfer: Transfer, wire: _Wire, failure: Failure | None) -> None:
         del self._busy[transfer]
+        self._running = min(self._running, len(self._busy))  # libcurl was not asked
         if transfer.fd >= 0:
             self._on.pop(transfer.fd, None)
         wire.transfer = None

@@ -189,21 +189,22 @@ class Transfer:
         """Read the lines of the head, if all have come. Waiting for a body, nobody needs them before it begins; so
         libcurl appends them to a list, and no call of ours is made for each."""
         lines = self.lines
+        count = len(lines)
         # Nearly every head is one status line, lines that were mostly read before, and an empty one.
         if (
-            0 < len(lines) <= _HEADERS
-            and sum(map(len, lines)) <= _LINE_BYTES
-            and lines.index(lines[-1]) == len(lines) - 1
+            0 < count <= _HEADERS
             and lines[-1] == b"\r\n"
-            and (status := _STATUS.get(lines[0][:13], 0))
+            and lines.index(b"\r\n") == count - 1
+            and sum(map(len, lines)) <= _LINE_BYTES
+            and (status := _STATUS.get(lines[0][:13]))
             and "" not in (headers := dict(map(_read, lines[1:-1])))
         ):
-            pass
+            self.status, self.headers = status, headers
         elif (read := self._read_head(lines)) is not None:
-            status, headers = read
+            self.status, self.headers = read
         else:
             return False
-        self.headed, self.status, self.headers = True, status, headers
+        self.headed = True
         self.head_at = self._lane.loop.time()
         return True
 
