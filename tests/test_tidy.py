@@ -12,7 +12,7 @@ SOURCES = sorted((ROOT / "crawler").rglob("*.py"))
 
 @functools.cache
 def trees() -> dict[Path, ast.Module]:
-    return {path: ast.parse(path.read_text()) for path in SOURCES}
+    return {path: ast.parse(path.read_text(), str(path)) for path in SOURCES}
 
 
 def test_there_is_something_to_check() -> None:
