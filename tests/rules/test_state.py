@@ -111,6 +111,8 @@ def test_totals_by_numbers() -> None:
     assert (few.listed, few.done, few.gone, few.failed, few.pending) == (5, 1, 1, 2, 1)
     assert (few.images, few.bytes, few.expected_images) == (4, 26, 7), "of the whole log"
     assert few.reasons == {"filtered": 1, "idle": 1, "not_found": 1}
+    for outcome in (Gone(5, "filtered"), described(5, 0)):
+        assert fold(failed(5, None, permanent=True), outcome).totals().failed == 0
     assert State().totals() == Totals()
     assert Totals() == Totals(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {}, {}, 0)
 
@@ -201,6 +203,8 @@ def test_a_state_is_what_its_bytes_say() -> None:
     frozen = state.freeze()
     assert frozen is not None
     assert State.thaw(unpack(b"".join(pack(frozen)))).freeze() == frozen
+    with pytest.raises(ValueError, match="not all works"):
+        unpack(b"".join(list(pack(frozen))[:-2]))
     assert State.thaw(frozen).totals() == state.totals()
     assert state.totals().changed == 2
     texts = fold(Voided("b", 7, REPLACED, "m"), Voided("b", 8, REPLACED, "n"))
