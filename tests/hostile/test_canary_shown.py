@@ -30,7 +30,7 @@ from rich.traceback import Traceback
 
 from crawler.cli.main import main
 from crawler.fetch.client import Client
-from crawler.fetch.lane_transfer import Transfer
+from crawler.fetch.lane import CurlLane
 from crawler.hidden import Hidden
 from crawler.origin.server import origin_thread
 from crawler.origin.work import Mix
@@ -70,7 +70,7 @@ def test_locals_of_a_traceback_are_no_secret(transport: str, tmp_path: Path, mon
     told: list[str] = []
     dump = tmp_path / "dump"
 
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         with dump.open("w") as file:
             faulthandler.dump_traceback(file)
         raise Bug("on the wire")
@@ -82,8 +82,8 @@ def test_locals_of_a_traceback_are_no_secret(transport: str, tmp_path: Path, mon
         config = write_config(tmp_path, origin, 'path = "ids.txt"')
         asked = ["run", config, "-v", "--progress", "none", "--network.transport", transport]
         asked += ["--network.robots", "ignore"]
-        # Below aiohttp's own frames there; where libcurl's answer is waited for here.
-        monkeypatch.setattr(*((Client, "_guard") if transport == "aiohttp" else (Transfer, "head")), broken)
+        # Below aiohttp's own frames there; where libcurl is told what to send here.
+        monkeypatch.setattr(*((Client, "_guard") if transport == "aiohttp" else (CurlLane, "get")), broken)
         code, said = cli(*asked)
     assert code == 1, said
     assert "on the wire" in told[0]
