@@ -97,7 +97,7 @@ def test_what_was_not_sent_took_no_room() -> None:
     for _ in range(40):
         one.stray(100.1)
     one.unsent(150.0)
-    one.clean(300.0, 300.0)
+    one.clean(200.0, 300.0)
     assert one._wall is not None
     limit = one._wall.limit()
     assert limit is not None

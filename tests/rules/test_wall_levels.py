@@ -124,7 +124,7 @@ def test_only_what_was_let_through_takes_room() -> None:
     limit = wall.limit()
     assert limit is not None
     assert limit.room == 19
-    wall.passed(300.0)
+    wall.passed(200.0)
     assert wall.limit() == limit
     ahead = Wall(16.0, 0.0)
     for n in range(61):
