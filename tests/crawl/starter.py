@@ -23,6 +23,8 @@ CRAWLER = (sys.executable, "-m", "crawler")
 READ_AT_START = ("PYTHON", "LC_", "LANG", "LD_", "MALLOC_")
 """The beginnings of variables that an interpreter looks at when it starts: where they differ, it must be a new one."""
 SERVER = Path(__file__).parent / "starter_process.py"
+GUARD = {"PYTHONPATH": str(Path(__file__).parent.parent / "guard")}
+"""What an environment has that says nothing else: fixtures of a module come before those that say it."""
 SHIM = Path(__file__).parent / "starter_shim.py"
 
 
@@ -39,18 +41,19 @@ class Warm:
         """Whether a command in this environment may be a fork."""
         with self._lock:
             if self._process is None:
-                self._start(environment)
-        return at_start(environment) == self._started
+                self._start({**GUARD, **environment})
+        return at_start({**GUARD, **environment}) == self._started
 
     def _start(self, environment: Mapping[str, str]) -> None:
         self._started = at_start(environment)
         self._control, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        own = {**self._started, "PATH": environment.get("PATH", "")}  # no secret of the test that comes first
         pipe = subprocess.PIPE  # its streams are of the kind that its forks have
         with other:
             self._process = subprocess.Popen(
                 [sys.executable, str(SERVER), str(other.fileno())],
                 pass_fds=[other.fileno()],
-                env=dict(environment),
+                env=own,
                 stdin=pipe,
                 stdout=pipe,
                 stderr=pipe,
