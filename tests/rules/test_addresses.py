@@ -201,3 +201,11 @@ def test_the_two_first_addresses_carry_no_other() -> None:
     assert refused("::", nothing)
     assert refused("::1", nothing)
     assert refused("::2", nothing) is None
+
+
+def test_the_last_port_is_one() -> None:
+    """65535; none after it, and none is 0."""
+    assert endpoint("192.0.2.1:65535") == ("192.0.2.1", 65535)
+    for text in ("192.0.2.1:65536", "192.0.2.1:0"):
+        with pytest.raises(ValueError, match="ip:port"):
+            endpoint(text)
