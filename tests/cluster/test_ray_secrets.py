@@ -48,7 +48,7 @@ def kept(ray: Nodes) -> str:
     logs = [path.read_text(errors="replace") for path in ray.temp.rglob("*") if path.is_file()]
     found = "\n".join((*logs, tables.stdout, *processes().values()))
     assert "coordinator" in tables.stdout
-    assert "crawler-" in found  # the namespace: what is said to Ray is found this way
+    assert "crawler.cluster.ray_actors" in tables.stdout  # the actors' classes: what is said to Ray is found this way
     return found
 
 
