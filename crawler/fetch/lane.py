@@ -255,6 +255,9 @@ class CurlLane:
         self._timer = None
         self._running = self._multi.socket_action(_TIMEOUT, 0)[1]
         self._settle()
+        # Those that were paused go on from here, and no socket is named.
+        for transfer in [one for one in self._busy if one.unseen]:
+            transfer.look()
 
     def _look(self) -> None:
         """Let those look whose sockets had something, and who are not at their end."""

@@ -170,6 +170,11 @@ class Transfer:
         if self._pieces:
             self.wake()
 
+    @property
+    def unseen(self) -> bool:
+        """Whether something of the body came that was not looked at."""
+        return self.wire is not None and self.wire.size != self._seen
+
     def look(self) -> None:
         """Something came: see whether there is enough of it to wake somebody, or too much."""
         size: int = self.wire.size

@@ -62,11 +62,12 @@ resolve = {{ "www.pixiv.net" = "127.0.0.1:{tls}", "i.pximg.net" = "127.0.0.1:{tl
 
 @dataclass
 class Watched:
-    """A run that was watched: `seen` holds (seconds, phase, works ended, resident MB)."""
+    """A run that was watched: `seen` holds (seconds, phase, works ended, resident MB) at times; `ended`: in all."""
 
     peak_mb: float = 0.0
     seconds: float = 0.0
     code: int = 0
+    ended: int = 0
     seen: list[tuple[float, str, int, float]] = field(default_factory=list[tuple[float, str, int, float]])
 
     def at(self, part: float) -> float:
@@ -106,6 +107,7 @@ def watch(folder: Path, ports: tuple[int, int], *, urls: bool, robots: str = "ig
             stop_s = 0.0
     process.returncode = out.code = os.waitstatus_to_exitcode(ended[1])
     out.peak_mb, out.seconds = ended[2].ru_maxrss * 1024 / 1e6, time.monotonic() - began
+    out.ended = told(status)[1]
     out.seen = [seen for seen in out.seen if seen[3]][:-1]  # the last may be of a process that is leaving
     return out
 
@@ -199,9 +201,8 @@ def write(path: Path, lines: Iterator[str]) -> None:
 
 def tell(what: str, ran: Watched, more: str = "") -> None:
     """One run in a few lines."""
-    ended = max((done for _, _, done, _ in ran.seen), default=0)
     grown = ", ".join(f"{mb:.0f} MB at {part:.0%}" for part in (0.05, 0.25, 0.5, 0.75, 1) if (mb := ran.at(part)))
-    print(f"\n{what}: peak {ran.peak_mb:.0f} MB, exit {ran.code}, {ended:,} ended in {ran.seconds:.0f} s. {more}")
+    print(f"\n{what}: peak {ran.peak_mb:.0f} MB, exit {ran.code}, {ran.ended:,} ended in {ran.seconds:.0f} s. {more}")
     print(f"  {grown}", flush=True)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import socket
 import struct
+import time
 import tracemalloc
 import zlib
 
@@ -12,6 +13,7 @@ from fetch_kit import FAST, Server, Want, door, named, real, reply
 
 from crawler.fetch import client as client_module
 from crawler.fetch.exchange import Had
+from crawler.fetch.lane import CurlLane
 from crawler.model import Failure, Kind
 from crawler.rules.settings import RetrySettings
 
@@ -41,6 +43,26 @@ def then(*parts: bytes | float, reset: bool = False):
             writer.transport.abort()
 
     return lambda _seen: write
+
+
+class Slow(Want):
+    """Keeps the loop busy over each piece, as hashing does: meanwhile more comes than is held."""
+
+    async def feed(self, chunk: bytes) -> None:
+        await super().feed(chunk)
+        time.sleep(0.002)  # noqa: ASYNC251 - that is the point
+
+
+@real
+async def test_who_was_paused_is_woken_by_what_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bodies that come faster than they are read end without anybody who looks after them now and then."""
+    monkeypatch.setattr(CurlLane, "_sweep", lambda _self: None)
+    body = bytes(range(256)) * 16 * 1024
+    async with Server(lambda _seen: reply(body=body)) as server, door({"resolve": named(a=server)}) as there:
+        wants = [Slow(f"http://a.test/{n}") for n in range(4)]
+        async with asyncio.timeout(20):
+            assert await asyncio.gather(*map(there.get, wants)) == [Had(1)] * 4
+        assert all(want.body == body for want in wants)
 
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
