@@ -291,7 +291,7 @@ def crawled(job: Job, images: int, flags: list[str]) -> Crawled:
         said = (job.folder / "said").read_text()[-1000:]
         raise SystemExit("\n".join((f"{flags}: exit code {run.returncode}", *failed[:3], said)))
     first = next(one for one in seen if one[1] > 0.05 * images)
-    last = next(one for one in seen if one[1] >= 0.95 * images)
+    last = next((one for one in seen if one[1] >= 0.95 * images), seen[-1])
     done = last[1] - first[1]
     costs = {kind: 1e6 * (sum_ - first[2].get(kind, 0.0)) / done for kind, sum_ in last[2].items()}
     return Crawled(costs, next(t for t, n, _ in seen if n), done / (last[0] - first[0]))
