@@ -1,9 +1,7 @@
 """Limits and rechecks by the installed command on a Ray of its own: budgets of a day over kills, SIGHUP, --recheck."""
 
 import signal
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +12,6 @@ from ray_kit import actors, budget_kept, config_of, kill, start, stored, wait_fo
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(500)]
 TWO = "[cluster]\nworkers = 2\n"
-
-
-@pytest.fixture
-def short(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder for temporary files with a path that sockets of Ray fit under."""
-    with tempfile.TemporaryDirectory(prefix="r-", dir="/tmp") as folder:
-        monkeypatch.setenv("TMPDIR", folder)
-        yield Path(folder)
 
 
 def said(root: Path) -> dict[str, int]:

@@ -4,8 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,14 +13,6 @@ from ray_kit import actors, budget_kept, config_of, of_ray, start, wait_for
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 TWO = "[cluster]\nworkers = 2"
-
-
-@pytest.fixture
-def short(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder for temporary files with a path that sockets of Ray fit under."""
-    with tempfile.TemporaryDirectory(prefix="r-", dir="/tmp") as folder:
-        monkeypatch.setenv("TMPDIR", folder)
-        yield Path(folder)
 
 
 def test_the_driver_is_killed_and_run_again(tmp_path: Path, short: Path) -> None:
