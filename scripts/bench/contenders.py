@@ -150,6 +150,11 @@ def raw(job: Job) -> Command:
     return Command([sys.executable, HERE / "write_files.py", job.out, str(job.size), str(len(job.urls))], {})
 
 
+def bare(job: Job) -> Command:
+    """The floor of a crawler on libcurl: GET, SHA-256, write, rename, and nothing that a crawl needs beside it."""
+    return Command([sys.executable, HERE / "bare_loop.py", job.listed(job.urls), job.out, job.ca], {})
+
+
 IMAGES: dict[str, Build] = {
     "crawler": lambda job: ours(job, "", whole=False),
     "crawler, aiohttp": lambda job: ours(job, "aiohttp", whole=False),
@@ -159,6 +164,7 @@ IMAGES: dict[str, Build] = {
     "img2dataset": img2dataset,
     "Scrapy": scrapy,
     "gallery-dl": gallery_dl,
+    "bare libcurl": bare,
     "write + rename": raw,
 }
 """Images only. All but this crawler are charged for a SHA-256 of what they left."""

@@ -38,7 +38,7 @@ COUNTS = {"20 KB": 3000, "300 KB": 1200, "1.5 MB": 300}
 """Images a run, at --scale 1."""
 FEWEST = 150
 """Of tools that take long to start, too, or the start is all that is seen."""
-HASHED = {*WHOLE, "crawler", "crawler, aiohttp", "write + rename"}
+HASHED = {*WHOLE, "crawler", "crawler, aiohttp", "bare libcurl", "write + rename"}
 """Who is not charged for digests: those that make them, and the raw limit."""
 
 
