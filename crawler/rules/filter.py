@@ -34,14 +34,13 @@ def refusal(work: Traits, settings: FilterSettings) -> str:
     Tags are compared whole and regardless of case, by the names the artists gave, not by their translations. A work of
     unknown making counts as not made by AI.
     """
-    by_ai = work.ai_type == MADE_BY_AI
     if work.x_restrict > settings.max_x_restrict:
         return "max_x_restrict"
     if work.kind not in settings.kinds:
         return "kinds"
-    if (settings.ai == "exclude" and by_ai) or (settings.ai == "only" and not by_ai):
+    if settings.ai != "any" and (work.ai_type == MADE_BY_AI) is (settings.ai == "exclude"):
         return "ai"
-    if work.bookmarks < settings.min_bookmarks:
+    if settings.min_bookmarks > 0 and work.bookmarks < settings.min_bookmarks:
         return "min_bookmarks"
     if 0 < settings.max_pages < work.page_count:
         return "max_pages"

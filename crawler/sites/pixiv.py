@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import orjson
 
@@ -33,13 +32,18 @@ _URL = re.compile(
     r"https?://(?:[a-z0-9-]{1,63}\.){1,8}(?:pximg|pixiv)\.net(?::\d{1,5})?/[!-\[\]-~]{1,2000}", re.IGNORECASE
 )
 """Image URLs are taken from these hosts only (pixiv.md 3): a reply must not send the crawler elsewhere."""
+_ORIGINAL = re.compile(r"https://i\.pximg\.net/img-original/img/[0-9/]{1,40}_p[0-9]{1,4}\.(?:jpg|png|gif)").fullmatch
+_REGULAR = re.compile(r"https://i\.pximg\.net/img-master/img/[0-9/]{1,40}_p[0-9]{1,4}_master1200\.jpg").fullmatch
+"""Nearly all of those, told four times faster."""
 _PLACEHOLDER = re.compile(r"https?://s\.pximg\.net[:/]|.*/common/images/limit_", re.IGNORECASE)
 """Pictures that stand for a picture that is not shown (pixiv.md 3.5)."""
+_SIDES = range(1, 10**9)
 _DEEPEST = 100
 """Nesting of metadata beyond which it could not be logged: orjson writes 254 levels and reads more."""
 
 
 _NO_BODY = (Absent, Failure)
+_OF_ANSWERS = {"Accept": "application/json", "Referer": HOME}
 _OF_IMAGES = {"Referer": HOME, "Accept-Encoding": "identity"}
 
 
@@ -66,12 +70,10 @@ class Pixiv:
         return Request(image.url, "images", _OF_IMAGES)
 
     def api_request(self, path: str) -> Request:
-        headers = {"Accept": "application/json", "Referer": HOME}
-        return Request(HOME + path, "api", headers, self.secret, _REPLY_BYTES)
+        return Request(HOME + path, "api", _OF_ANSWERS, self.secret, _REPLY_BYTES)
 
 
-@dataclass(frozen=True, slots=True)
-class _Detail:
+class _Detail(NamedTuple):
     """pixiv.md 1.1: metadata, and the URLs of page 0."""
 
     site: Pixiv
@@ -87,20 +89,21 @@ class _Detail:
         if not isinstance(said, dict):
             return _bad("`body` is a list")
         raw = cast(dict[str, Any], said)
-        if number(raw.get("id", raw.get("illustId"))) != self.id:
+        id = raw.get("id", raw.get("illustId"))
+        if id != str(self.id) and number(id) != self.id:
             return _bad(f"asked for {self.id}, `id` is {raw.get('id')!r:.40}")
-        shown = _hidden(raw.get("urls"), "original")
-        if shown is not None:
+        image = _usual_image(self.site, 0, raw)
+        if image is None and (shown := _hidden(raw.get("urls"), "original")) is not None:
             return shown
-        if number(raw.get("illustType")) not in KINDS:  # a number, and none that is known
-            return Absent("unsupported")
         try:
             work = Glance(raw)
         except ValueError as why:
+            if number(raw.get("illustType")) not in KINDS:  # a number, and none that is known
+                return Absent("unsupported")
             return _bad(str(why))
-        return self.site.accept(work) or self._expand(work, raw)
+        return self.site.accept(work) or self._expand(work, raw, image)
 
-    def _expand(self, work: Glance, raw: dict[str, Any]) -> Ask | Description | Failure:
+    def _expand(self, work: Glance, raw: dict[str, Any], image: Image | Failure | None) -> Ask | Description | Failure:
         metadata = kept(raw)
         if not _loggable(metadata):
             return _bad("metadata is nested too deeply")
@@ -108,12 +111,12 @@ class _Detail:
             return _Ugoira(self.site, self.id, metadata)
         if work.page_count > 1:
             return _Pages(self.site, self.id, metadata)
-        image = _image(self.site, 0, raw["urls"], raw)
+        if image is None:
+            image = _image(self.site, 0, raw["urls"], raw)
         return image if isinstance(image, Failure) else Description((image,), metadata)
 
 
-@dataclass(frozen=True, slots=True)
-class _Pages:
+class _Pages(NamedTuple):
     """pixiv.md 1.2: the URLs and sizes of all pages. Their number is believed over `pageCount`: revisions change it."""
 
     site: Pixiv
@@ -130,6 +133,12 @@ class _Pages:
         if not isinstance(said, list) or not said:
             return _bad("no pages")
         pages = [_object(entry) for entry in cast(list[object], said)]
+        images = [_usual_image(self.site, place, page) for place, page in enumerate(pages)]
+        if None not in images:
+            return Description(cast("tuple[Image, ...]", tuple(images)), self.metadata)
+        return self._look_closer(pages)
+
+    def _look_closer(self, pages: list[dict[str, Any]]) -> Description | Absent | Failure:
         hidden = [_hidden(page.get("urls"), "original") for page in pages]
         if all(isinstance(one, Absent) for one in hidden):
             return Absent("restricted")
@@ -144,8 +153,7 @@ class _Pages:
         return Description(tuple(images), self.metadata)
 
 
-@dataclass(frozen=True, slots=True)
-class _Ugoira:
+class _Ugoira(NamedTuple):
     """pixiv.md 1.3: the zip of an animation's frames, and how long each is shown.
 
     The zip has no size of its own, and `width` and `height` of such works may be wrong (pixiv.md 2), so none is given.
@@ -197,6 +205,21 @@ def _hidden(urls: object, essential: str) -> Absent | Failure | None:
     shown = [url for url in cast(dict[str, object], urls).values() if url is not None]
     if all(isinstance(url, str) and _PLACEHOLDER.match(url) for url in shown):
         return Absent("restricted")
+    return None
+
+
+def _usual_image(site: Pixiv, page: int, said: Mapping[str, Any]) -> Image | None:
+    """The page, where all that is said of it is as it nearly always is: then it is the same as `_image` would give,
+    and nothing of it is hidden."""
+    try:
+        urls: Any = said["urls"]
+        url, regular, width, height = urls["original"], urls["regular"], said["width"], said["height"]
+        if _ORIGINAL(url) is None or _REGULAR(regular) is None or site.quality != "original":
+            return None
+    except (KeyError, TypeError):
+        return None
+    if type(width) is type(height) is int and width in _SIDES and height in _SIDES:
+        return Image(page, url, regular if site.fallback else None, width, height)
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -21,6 +22,8 @@ _DROPPED = frozenset(
         *("likeData", "bookmarkData", "isBookmarkable", "storableTags"),
     }
 )
+_DROPPED_AND_TWINS = _DROPPED.union(twin for twin, _ in _TWINS)
+_ORIGINALS = frozenset(name for _, name in _TWINS)
 
 
 def kept(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -29,8 +32,10 @@ def kept(body: Mapping[str, Any]) -> dict[str, Any]:
     What is unknown is kept, so that a field the site adds tomorrow need not be asked for again.
     """
     out = dict(body)
-    for name in _DROPPED.intersection(body):
-        del out[name]
+    if out.keys() >= _ORIGINALS:
+        deque(map(out.__delitem__, _DROPPED_AND_TWINS.intersection(body)), 0)
+        return out
+    deque(map(out.__delitem__, _DROPPED.intersection(body)), 0)
     for twin, name in _TWINS:
         if twin in out:
             value = out.pop(twin)
