@@ -217,6 +217,7 @@ def main() -> None:
     parser.add_argument("--hosts", type=int, default=5_000)
     parser.add_argument("--list", type=int, default=LIST)
     args = parser.parse_args()
+    args.svg.mkdir(parents=True, exist_ok=True)
     print(f"python {platform.python_version()}, {os.cpu_count()} cores; MB are 10^6 bytes, resident")
     if "sizes" in args.parts:
         sizes(args.dir)
