@@ -1,4 +1,4 @@
-"""What the log can say: facts in the past tense, one frozen class an event.
+"""What the log can say: facts in the past tense, one frozen class an event (a tuple where there are very many).
 
 An event never changes meaning; a new fact is a new event. Keys are flat (design.md 1.4). The envelope
 (`log`, `seq`, `t`, `crc`) belongs to `crawler.log.codec`. `payload` and `read_event` are inverse; unknown keys are
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 from crawler.collected import COLLECTED, CollectedEvent
 from crawler.model import Image, Page, WorkId
@@ -51,11 +51,9 @@ class Described:
     work: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """An image is safe on disk."""
 
-    event: ClassVar[str] = "stored"
     id: WorkId
     page: Page
     path: str
@@ -66,6 +64,7 @@ class Stored:
     height: int | None
     quality: str
     url: str
+    event = "stored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +154,12 @@ class Closed:
 Event = Opened | Listed | Described | Stored | Gone | Failed | Voided | Throttled | Spent | Closed | CollectedEvent
 
 
+_OF_IMAGE = Image._fields
+
+
 def _image_out(image: Image) -> dict[str, Any]:
+    if image.fallback and image.width is not None:  # nearly every image
+        return dict(zip(_OF_IMAGE, image, strict=True))
     out: dict[str, Any] = {"page": image.page, "url": image.url}
     if image.fallback:
         out["fallback"] = image.fallback
@@ -174,19 +178,19 @@ def payload(event: Event) -> dict[str, Any]:
     out: dict[str, Any] = {"event": event.event}
     match event:
         case Described():
-            out |= {"id": event.id, "images": [_image_out(i) for i in event.images], "work": dict(event.work)}
+            out |= {"id": event.id, "images": list(map(_image_out, event.images)), "work": dict(event.work)}
         case Voided():
             out["line"] = {"log": event.log, "seq": event.seq}
             out |= {"reason": event.reason} | ({} if event.id is None else {"id": event.id})
         case _:
-            out |= {name: getattr(event, name) for name in event.__slots__}
+            out |= {name: getattr(event, name) for name in event.__match_args__}
             if out.get("rule") == "" or out.get("detail") == "":
                 out = {k: v for k, v in out.items() if k not in ("rule", "detail") or v}
     return out
 
 
 def _plain(cls: type[Any]) -> Callable[[Mapping[str, Any]], Any]:
-    names: tuple[str, ...] = cls.__slots__
+    names: tuple[str, ...] = cls.__match_args__
     values = cast("Callable[[Mapping[str, Any]], tuple[Any, ...]]", itemgetter(*names))
 
     def read(raw: Mapping[str, Any]) -> Any:

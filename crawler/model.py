@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from crawler.numbers import NUMBERS, digest_of
 
@@ -67,8 +67,7 @@ class Failure:
     permanent: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(NamedTuple):
     """One file of a work as the site described it. `fallback` is the smaller rendition, if the site names one."""
 
     page: Page

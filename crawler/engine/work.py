@@ -14,6 +14,7 @@ from crawler.fetch.door import Door
 from crawler.log.writer import Log
 from crawler.model import Absent, Description, Failure, Image, Kind, Page, WorkId
 from crawler.rules.media import Media
+from crawler.rules.replay import UNTOUCHED
 from crawler.rules.totals import Todo
 from crawler.sinks.sink import Kept, Sink
 from crawler.sites.site import Site
@@ -79,9 +80,10 @@ async def crawl(id: WorkId, todo: Todo, given: Description | None, tools: Tools)
             images = described.images
             if isinstance(described, Described):
                 tools.note(described)
-                # Of a log that was repaired, a line of an image may stand whose description was lost.
-                left = tools.log.state.todo(id)
-                images = () if left is None else left.images or images
+                if todo is not UNTOUCHED:
+                    # Of a log that was repaired, a line of an image may stand whose description was lost.
+                    left = tools.log.state.todo(id)
+                    images = () if left is None else left.images or images
                 tools.counters.wanted += len(images)
             if tools.images:
                 await fetch_all(id, images, lambda image, failure: note_miss(id, image, failure, tools), tools)

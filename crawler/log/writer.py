@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from crawler.disk import Disk
-from crawler.events import Event, Line, Stored
+from crawler.events import Described, Event, Line, Stored
 from crawler.log import files, snapshot
 from crawler.log.codec import Glimpse, decode, encode, skim
 from crawler.log.reader import fold, take_in
@@ -140,6 +140,8 @@ class Log:
         self._waiting += len(raw)
         if type(event) is Stored:
             self.state.stored((t, self.id, seq), event.id, event.page, event.bytes, event.quality)
+        elif type(event) is Described:
+            self.state.described((t, self.id, seq), event.id, event.images)
         else:
             self.state.apply(Line(self.id, seq, t, event))
         return seq

@@ -33,8 +33,8 @@ GONE_STRENGTH = ("purged", "restricted", "filtered", "unsupported", "not_found")
 """A work gone for two reasons counts under the first of these; reasons unknown to this version come last."""
 RECHECKED_REASONS = ("restricted", "filtered", "unsupported", "not_found")
 
-_ALL = Todo(None)
-"""Of most works nothing is known yet."""
+UNTOUCHED = Todo(None)
+"""What is left to do for a work of which nothing is known: for most."""
 
 
 class State:
@@ -123,7 +123,7 @@ class State:
     def described(self, moment: Moment, id: WorkId, images: tuple[Image, ...]) -> None:
         """Take a `described` line in, of which only this matters here."""
         entry = self._learn(id, Seen(moment, images))
-        if entry is not None:
+        if entry is not None and (entry.had or not images):  # else an image is missing
             self._finish(id, entry)
         self._see(moment[0])
 
@@ -134,12 +134,12 @@ class State:
             self.first_t = t
 
     def _is_voided(self, moment: Moment) -> bool:
-        return bool(self._voided) and moment[2] in self._voided.get(moment[1], ())
+        return moment[2] in self._voided.get(moment[1], ())
 
     def _learn(self, id: WorkId, fact: Fact) -> Unfinished | None:
         """The work, if it is not finished, the fact is news and more than a failure is known."""
         moment = fact.moment
-        if self._is_voided(moment):
+        if self._voided and self._is_voided(moment):
             return None
         entry = self._entries.open(id)
         if entry is None:
@@ -194,8 +194,9 @@ class State:
     def _count(self, entry: Unfinished, pages: tuple[Page, ...], sign: int) -> None:
         self._images += sign * len(pages)
         for page in pages:
-            self._bytes += sign * entry.had[page].bytes
-            self._qualities[entry.had[page].quality] += sign
+            _, _, size, quality = entry.had[page]
+            self._bytes += sign * size
+            self._qualities[quality] += sign
 
     def _void(self, key: Key, id: WorkId | None) -> None:
         voided = self._voided.setdefault(key[0], BitMap64())
@@ -273,7 +274,7 @@ class State:
                 return None
         entry = self._entries.get(id) if id in self._unfinished else None
         if entry is None:
-            return _ALL
+            return UNTOUCHED
         pages = entry.pages(id)
         lost, left = entry.losses(pages)
         if not left and all(loss.permanent for loss in lost):

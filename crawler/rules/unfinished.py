@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from operator import attrgetter
 from typing import NamedTuple
 
 from crawler.model import Image, Page, WorkId
@@ -11,6 +12,8 @@ Key = tuple[str, int]
 """A line's name: log and `seq`."""
 Moment = tuple[str, str, int]
 """A line's place in time: `t`, then log and `seq`."""
+
+_PAGE = attrgetter("page")
 
 
 class Seen(NamedTuple):
@@ -51,7 +54,10 @@ class Unfinished:
         if key in self.facts:
             return False
         self.facts[key] = fact
-        self._join(fact)
+        if type(fact) is Had and fact.page not in self.had:  # nearly every fact
+            self.had[fact.page] = fact
+        else:
+            self._join(fact)
         return True
 
     def remove(self, key: Key) -> None:
@@ -87,7 +93,10 @@ class Unfinished:
         """Its pages, as far as known; a work of site `urls` has no description, and one page."""
         if isinstance(id, str):
             return (0,)
-        return None if self.seen is None else tuple([image.page for image in self.seen.images])
+        if self.seen is None:
+            return None
+        pages: Iterable[Page] = map(_PAGE, self.seen.images)
+        return (*pages,)
 
     def whole(self, id: WorkId) -> tuple[Page, ...] | None:
         """Its pages, if every one of them is stored."""

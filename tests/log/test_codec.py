@@ -39,7 +39,7 @@ plain = st.recursive(
     max_leaves=5,
 )
 images = st.one_of(
-    st.builds(Image, pages, words, st.none() | st.text(min_size=1, max_size=5)),
+    st.builds(Image, pages, words, st.none() | st.text(min_size=1, max_size=5), st.none(), st.none()),
     st.builds(Image, pages, words, st.none(), st.integers(0, 9), sizes),
 )
 few = st.integers(0, 2**40)

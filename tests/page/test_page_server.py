@@ -113,8 +113,8 @@ def test_the_wall_shows_images_of_the_disk(tmp_path: Path, told: Told, monkeypat
     outside.write_bytes(picture(("b",), 300, 200, "png"))
     describe = Described(7, (Image(0, "https://i.pximg.net/7.png"),), {"xRestrict": 1})
     stored = Stored(7, 0, "images/7.png", 9, "00", "image/png", 300, 200, "original", "u")
-    escape = replace(stored, id=8, path="../outside.png")
-    absolute = replace(stored, id=9, path=str(outside))
+    escape = stored._replace(id=8, path="../outside.png")
+    absolute = stored._replace(id=9, path=str(outside))
     events = (describe, stored, escape, absolute)
     (tmp_path / "log.jsonl").write_bytes(b"".join(encode("abc", n, "t", event) for n, event in enumerate(events, 1)))
 

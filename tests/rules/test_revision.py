@@ -1,6 +1,5 @@
 """What a new answer for a known work changes: memory is replay, and no prefix of its lines tells a lie."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -192,8 +191,8 @@ def test_words_of_the_log_are_for_ever() -> None:
 
 def test_a_plain_url_is_its_one_image() -> None:
     """Stored anew it stands for all that was said; what failed of it failed as a whole."""
-    lines = put([Failed("k", 0, "idle", None, 1, True), Gone("k", "not_found"), replace(stored(0, 0), id="k")])
-    anew = replace(stored(0, 1), id="k")
+    lines = put([Failed("k", 0, "idle", None, 1, True), Gone("k", "not_found"), stored(0, 0)._replace(id="k")])
+    anew = stored(0, 1)._replace(id="k")
     assert reasons(revise(lines, anew).events) == [(3, RECHECKED), (2, RECHECKED), (1, RECHECKED)]
     assert reasons(revise(lines, Gone("k", "restricted")).events) == [(2, RECHECKED), (1, RECHECKED)]
     event = revise(lines, anew).events[1]
@@ -246,7 +245,7 @@ def test_the_order_of_lines_is_the_safety() -> None:
 )
 def test_an_image_stays_where_its_place_does(was: Image, new: Image, stays: bool) -> None:
     """Its own, or the smaller one of a description that meant the same file."""
-    had = replace(stored(0, 0), url="https://a/x")
+    had = stored(0, 0)._replace(url="https://a/x")
     lines = put([Described(ID, (was,), {}), had])
     assert (not revise(lines, Described(ID, (new,), {})).replaced) is stays
 
