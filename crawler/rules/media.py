@@ -22,6 +22,8 @@ __all__ = ["Inspector", "Media", "inspect"]
 _ZIP = b"PK\x03\x04"
 _HEAD = 12
 """Bytes that tell every format above apart; no whole image is as short."""
+_GUESSED = 64
+"""Bytes that say what a body is that is none of them."""
 _TEXT = frozenset(range(0x20, 0x7F)) | {9, 10, 13}
 
 
@@ -84,16 +86,16 @@ def inspect(body: bytes, page: Page | None = None) -> Media | Failure:
 
 
 class _Other:
-    """No format that is taken. The verdict stands from the first bytes on."""
+    """No format that is taken. What it is instead, its first bytes tell."""
 
-    def __init__(self, head: bytes) -> None:
-        self._verdict = Failure(Kind.NOT_AN_IMAGE, f"the body is {_guess(head)}")
+    def __init__(self) -> None:
+        self._head = b""
 
     def feed(self, data: bytes) -> None:
-        pass
+        self._head += data[: _GUESSED - len(self._head)]
 
     def finish(self) -> Failure:
-        return self._verdict
+        return Failure(Kind.NOT_AN_IMAGE, f"the body is {_guess(self._head)}")
 
 
 def _reader_of(head: bytes) -> _Reader:
@@ -102,7 +104,7 @@ def _reader_of(head: bytes) -> _Reader:
             return reader()
     if head.startswith(_ZIP):
         return ZipTail()
-    return _Other(head)
+    return _Other()
 
 
 def _short(head: bytes) -> Failure:
@@ -113,7 +115,7 @@ def _short(head: bytes) -> Failure:
 
 
 def _guess(head: bytes) -> str:
-    start = head[:64].removeprefix(b"\xef\xbb\xbf").lstrip()
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if start.startswith(b"<"):
         return "HTML or XML"
     if start.startswith((b"{", b"[")):

@@ -55,7 +55,7 @@ def _jpeg(data: bytes) -> Media | None:
                 at += 2 + size
             else:
                 return None
-    except (struct.error, IndexError):
+    except struct.error:
         return None
     verdict = image("jpeg", width, height)
     return verdict if isinstance(verdict, Media) else None

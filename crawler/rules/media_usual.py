@@ -44,13 +44,13 @@ class Jpeg:
     what a body looks like that was put together from two replies.
     """
 
-    __slots__ = ("_framed", "_height", "_held", "_left", "_scans", "_size", "_verdict", "_width")
+    __slots__ = ("_framed", "_height", "_held", "_left", "_scanned", "_size", "_verdict", "_width")
 
     def __init__(self) -> None:
         self._left = 2  # the start of image; then bytes of a segment that need not be seen
         self._held = b""  # a marker, and what came of its segment, at the end of a piece
-        self._size = self._width = self._height = self._scans = 0
-        self._framed = False
+        self._size = self._width = self._height = 0
+        self._framed = self._scanned = False
         self._verdict: Verdict | None = None
 
     def feed(self, data: bytes) -> None:
@@ -95,7 +95,7 @@ class Jpeg:
             return 0
         size = data[at + 2] << 8 | data[at + 3]
         if code == _SOS:
-            self._scans += 1
+            self._scanned = True
             if size < 2:
                 self._verdict = _undersized(code, size)
         elif code in SOF:
@@ -117,7 +117,7 @@ class Jpeg:
     def _end(self, code: int) -> Verdict:
         if code != _EOI:
             return broken("jpeg: an image starts inside the image" if code == _SOI else f"jpeg: marker {code:#x}")
-        if not self._framed or not self._scans:
+        if not self._framed or not self._scanned:
             return broken("jpeg: no image data")
         return image("jpeg", self._width, self._height)
 
@@ -228,8 +228,8 @@ class Png:
     def finish(self) -> Verdict:
         """What it is."""
         cut = Failure(Kind.TRUNCATED, f"the png goes on after the {self._size} bytes that came")
-        if not self._kind and len(self._held) >= 16:
-            return self._verdict or _unheaded(self._held, 0) or cut
+        if len(self._held) >= 16:  # only of the first chunk so much is held
+            return _unheaded(self._held, 0) or cut
         return self._verdict or cut
 
 

@@ -62,7 +62,6 @@ class Walk:
         self._verdict: Verdict | None = None
         self._size = 0
         self._held = b""
-        self._left = 0
         self._enter(next(steps))
 
     def feed(self, data: bytes) -> None:
@@ -114,7 +113,6 @@ class Walk:
             size = data[at]
             at += 1
             if size == 0:
-                self._left = 0
                 self._send(b"")
                 return at
             at += size
