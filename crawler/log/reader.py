@@ -12,7 +12,7 @@ from pyroaring import BitMap64
 
 from crawler.events import Line, Voided
 from crawler.log import snapshot
-from crawler.log.codec import Glimpse, decode, rescue, skim
+from crawler.log.codec import Glimpse, decode, rescue, skim, strange
 from crawler.log.files import no_collection
 from crawler.rules.replay import Key, State
 from crawler.stop import Stop
@@ -48,12 +48,13 @@ L = TypeVar("L", bound=_Named)
 class Scan(Generic[L]):
     """Iterates over the intact lines of a log as (offset, line), in little memory. Raises LogDamaged, OSError.
 
-    Bad bytes with an intact line after or among them are damage, told where they are met; so is a line that is missing
-    from the `seq` of its log and not voided (that is how a repaired log says what it lost), told at the end: lines may
-    come in any order. Starting at an offset that is not 0, the first line of each log is taken as it comes, unless
-    `last` says how far each log had come there; `last` grows with what is read. When the iteration is over, `good` is
-    the offset behind the last intact line, `end` the size that was read (more than `good`: a torn tail lies between),
-    and `open_ended` says that the last intact line has no newline yet.
+    Bad bytes with an intact line after or among them are damage, told where they are met; so is a line with a right
+    checksum that says what no line says, wherever it is; and so is a line that is missing from the `seq` of its log
+    and not voided (that is how a repaired log says what it lost), told at the end: lines may come in any order.
+    Starting at an offset that is not 0, the first line of each log is taken as it comes, unless `last` says how far
+    each log had come there; `last` grows with what is read. When the iteration is over, `good` is the offset behind
+    the last intact line, `end` the size that was read (more than `good`: a torn tail lies between), and `open_ended`
+    says that the last intact line has no newline yet.
     """
 
     def __init__(
@@ -76,6 +77,8 @@ class Scan(Generic[L]):
             line = read(raw)
             if line is None:
                 bad = offset if bad < 0 else bad
+                if why := strange(raw):
+                    raise LogDamaged(self.path, offset, why)
                 if rescue(raw):
                     raise LogDamaged(self.path, bad, "bytes that are no line, with good lines among them")
                 continue

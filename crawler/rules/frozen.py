@@ -14,6 +14,7 @@ from pyroaring import BitMap64
 from crawler.events import Closed, Failed, Spent, Throttled
 from crawler.model import Image, WorkId
 from crawler.numbers import NUMBERS, WIDE
+from crawler.rules.naming import is_page
 from crawler.rules.spending import Row
 from crawler.rules.storable import storable
 from crawler.rules.unfinished import Fact, Facts, Had, Key, Lost, Moment, Seen
@@ -156,6 +157,9 @@ def _unfinished(row: list[Any], logs: list[str]) -> tuple[WorkId, Facts]:
         seq: int = place[1]
         moment: Moment = (place[2], log, seq)
         said: list[Any] = place[3:]
+        pages = [said[0]] if len(said) == 3 else [said[1]] if len(said) == 4 else [image[0] for image in said[0]]
+        if not all(page is None or is_page(page) for page in pages):  # parts are named by it
+            raise ValueError("a page that no image has")
         if len(said) == 3:
             facts[log, seq] = Had(moment, *said)
         elif len(said) == 4:

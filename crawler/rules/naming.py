@@ -14,6 +14,8 @@ EXTENSIONS = frozenset({"jpg", "png", "gif", "webp", "bmp", "avif", "zip"})
 _OF_IMAGES = EXTENSIONS - {"zip"}
 _DIGEST = re.compile(r"[0-9a-f]{16}")
 _KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
+FOLDERS = tuple(f"images/{number:03d}/" for number in range(1000))
+"""The folder of a numbered work, by the last three digits of its number."""
 
 
 def image_path(id: WorkId, page: Page, ext: str) -> str:
@@ -38,7 +40,26 @@ def image_path(id: WorkId, page: Page, ext: str) -> str:
     if id < 0:
         raise ValueError(f"no id {id}")
     tail = "ugoira" if page == "zip" else f"p{page}"
-    return f"images/{id % 1000:03d}/{id}_{tail}.{ext}"
+    return f"{FOLDERS[id % 1000]}{id}_{tail}.{ext}"
+
+
+def is_place(path: str, id: WorkId, page: Page) -> bool:
+    """Whether `image_path` gives this path for an image with one of the extensions."""
+    stem, _, ext = path.rpartition(".")
+    if type(id) is str:  # one for each line of a log of URLs: what `image_path` says, without a call for each question
+        if page != 0 or ext not in _OF_IMAGES or _KEY.fullmatch(id) is None:
+            return False
+        digits = id if _DIGEST.fullmatch(id) else hashlib.sha256(id.encode()).hexdigest()[:16]
+        return stem == f"{FOLDERS[int(digits, 16) % 1000]}{id}"
+    try:
+        return image_path(id, page, ext) == path
+    except ValueError:
+        return False
+
+
+def is_page(page: object) -> bool:
+    """Whether an image may have this page, whatever it is: a number from 0 on, or "zip"."""
+    return page >= 0 if type(page) is int else type(page) is str and page == "zip"
 
 
 def is_digest(id: WorkId) -> TypeGuard[str]:

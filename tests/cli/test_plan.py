@@ -18,6 +18,7 @@ from crawler.events import Described, Event, Failed, Gone, Opened, Stored, Throt
 from crawler.log.codec import encode
 from crawler.log.files import LOG
 from crawler.model import Image
+from crawler.rules.naming import image_path
 from crawler.settings import Settings
 
 
@@ -29,7 +30,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def stored(id: int, page: int = 0, size: int = 1000) -> Stored:
-    return Stored(id, page, f"images/000/{id}_p{page}.jpg", size, "0" * 64, "image/jpeg", 8, 8, "original", "https://x")
+    return Stored(id, page, image_path(id, page, "jpg"), size, "0" * 64, "image/jpeg", 8, 8, "original", "https://x")
 
 
 def described(id: int, pages: int) -> Described:

@@ -15,6 +15,7 @@ from crawler.log.reader import replay, scan
 from crawler.log.settings import LogSettings
 from crawler.log.writer import Log
 from crawler.model import Image, WorkId, bit_of
+from crawler.rules.naming import image_path
 
 DAY = 86400.0
 
@@ -38,7 +39,7 @@ def described(id: int, pages: int = 1, filler: int = 0) -> Described:
 
 
 def stored(id: WorkId, page: int = 0) -> Stored:
-    return Stored(id, page, f"images/001/{id}_p{page}.png", 1, "0" * 64, "image/png", 1, 1, "original", "u")
+    return Stored(id, page, image_path(id, page, "png"), 1, "0" * 64, "image/png", 1, 1, "original", "u")
 
 
 def test_every_line_of_a_work_is_found(tmp_path: Path) -> None:

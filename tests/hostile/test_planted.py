@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import stat
+from dataclasses import replace as replace_
 from pathlib import Path
 
 import orjson
@@ -20,9 +21,16 @@ from crawler.dataset.rewrite import Copies
 from crawler.dataset.stops import Refused
 from crawler.dataset.takedown import Choice, purge
 from crawler.disk import Disk
+from crawler.events import Described, Event, Failed, Gone, Line
+from crawler.log.codec import decode, encode, skim
 from crawler.log.files import lock, make_folder
+from crawler.log.reader import LogDamaged
 from crawler.log.settings import LogSettings
 from crawler.log.writer import Log
+from crawler.model import Image
+from crawler.rules.frozen import pack, unpack
+from crawler.rules.naming import EXTENSIONS, image_path
+from crawler.rules.replay import State
 from crawler.sinks.folder import Folder
 from crawler.stop import StorageFailed
 from crawler.watch.report import replace
@@ -57,37 +65,143 @@ PATHS = [
     "images",
     "images/",
     "images/034/34_p0.png\0.png",
+    "images/002/2_p0.png",
+    "images/034/34_p1.png",
+    "images/34/34_p0.png",
+    "images/034/034_p0.png",
+    "images/034/34_p0.PNG",
+    "images/034/34_p0.svg",
+    "images/034/34_p0",
+    "images/034/34_p0.png/",
+    "images/034/34_p0.png\n",
+]
+"""What a line of image 34 p0 may say, other than `images/034/34_p0.png`. The work 2 has its own file."""
+COMMANDS = [
+    ["status", "{root}"],
+    ["verify", "{root}"],
+    ["report", "{root}"],
+    ["export", "{root}", "--to", "webdataset", "--out", "{root}/out"],
+    ["export", "{root}", "--to", "imagefolder", "--out", "{root}/out", "--copy"],
+    ["export", "{root}", "--to", "manifest", "--out", "{root}/out.jsonl"],
+    ["pairs", "find", "{root}"],
+    ["purge", "{root}", "--ids", "{root}/ids.txt"],
+    ["run", "{root}/crawler.toml"],
+    ["run", "{root}/crawler.toml", "--recheck", "all"],
+    ["plan", "{root}/crawler.toml"],
 ]
 
 
+def two_works(root: Path, path: str, last: bool) -> Path:
+    """A data set of works 2 and 34, each with its file; the line of 34 p0, in the middle or at the end, says `path`."""
+    run_of(root, "images/002/2_p0.png", id=2)
+    place = root / "images/034/34_p0.png"
+    place.parent.mkdir()
+    place.write_bytes(picture())
+    (root / "images/034/34_p1.png").write_bytes(picture())
+    said = [
+        Described(34, (Image(0, "https://i.pximg.net/34.png"),), {}),
+        stored(path, picture()),
+        Gone(35, "not_found"),
+    ]
+    with (root / "log.jsonl").open("ab") as log:
+        for number, event in enumerate(said[: -1 if last else None], 1):
+            log.write(encode("e15e", number, "2026-01-02T03:04:05.678Z", event))
+    (root / "ids.txt").write_text("2\n34\n35\n")
+    (root / "crawler.toml").write_text(
+        f'[source]\npath = "{root}/ids.txt"\n[output]\ndir = "{root}"\nreserve_mb = 0\n[network]\n'
+        'resolve = { "www.pixiv.net" = "127.0.0.1:9", "i.pximg.net" = "127.0.0.1:9" }\n'
+    )
+    return root
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["middle", "end"])
 @pytest.mark.parametrize("path", PATHS)
-def test_a_line_that_names_another_place(path: str, tmp_path: Path, outside: Path) -> None:
-    """`..`, absolute and odd paths: not verified as sound, not moved, exported, shown or removed."""
+def test_a_line_that_names_another_place(path: str, last: bool, tmp_path: Path, outside: Path) -> None:
+    """`..`, absolute and odd paths, and those of another image: the line is damage, told by file, byte and line. No
+    image is read, moved or removed on its word, and a repair voids the line alone."""
     path = path.format(outside=outside)
-    root = run_of(tmp_path / "run", path)
+    root = two_works(tmp_path / "run", path, last)
     thumbs = Thumbs()
     try:
-        assert _made(thumbs, root, path) is None
+        assert (_made(thumbs, root, path) is None) == (path not in ("images/002/2_p0.png", "images/034/34_p1.png"))
     finally:
         thumbs.close()
-    wanted = Wanted(path, len(picture()), stored(path, picture()).sha256)
-    assert isinstance(read(str(root), wanted, "bytes"), Left)
+    before = look(root / "images")
     with untouched(outside):
-        report = audit(root)
-        assert [f.what for f in report.findings if f.image] == ["misplaced"]
+        for damaged in (lambda: audit(root), lambda: purge(root, Choice(ids=frozenset({34})))):
+            with pytest.raises(LogDamaged, match=r"log\.jsonl: damaged at byte [0-9]+: line 2 of log e15e has a right"):
+                damaged()
+        assert look(root / "images") == before
         mended = repair(root)
-        assert (mended.queued, mended.moved) == (1, 1)  # its line is void; its file, which no line names, is aside
-        assert purge(root, Choice(ids=frozenset({34}))).files <= 1  # the one that the repair had set aside
+        assert mended.salvaged is not None
+        assert mended.salvaged.lost == 1 - last
+        # What no line names is aside: of work 34 two files. That of work 2 is where it was.
+        assert (mended.queued, mended.moved) == (0, 2)
+        assert audit(root).sound
+        assert look(root / "images") == {"002/2_p0.png": picture()}
+        assert purge(root, Choice(ids=frozenset({34}))).files == 2  # those that the repair had set aside
+        assert look(root / "images") == {"002/2_p0.png": picture()}
     assert (root / "log.jsonl").is_file()
 
 
+def test_what_commands_do_with_such_a_line(tmp_path: Path, outside: Path) -> None:
+    """Each command refuses the log with the line's place, code 7, and changes no file but its own status and lock."""
+    root = two_works(tmp_path / "run", "images/002/2_p0.png", last=True)
+    before = look(root)
+    for words in COMMANDS:
+        code, said = cli(*(word.replace("{root}", str(root)) for word in words))
+        assert (code, "Traceback" in said) == (7, False), (words, code, said)
+        assert "log.jsonl: damaged at byte" in said, (words, said)
+        assert "images/002/2_p0.png" in said, (words, said)
+        after = {name: body for name, body in look(root).items() if not name.startswith((".crawl/", "status"))}
+        assert after == {name: body for name, body in before.items() if not name.startswith(".crawl/")}, words
+    assert cli("tail", root)[0] == 0
+
+
+@given(st.integers(0, 2**63 - 1) | st.from_regex(r"[a-z0-9_-]{1,20}", fullmatch=True), st.text(max_size=40))
+@settings(max_examples=200, deadline=None)
+def test_a_line_is_believed_for_its_own_place_only(id: int | str, text: str) -> None:
+    """Of all paths a line of an image may name those that naming gives it, and `skim` and `decode` agree."""
+    page = 0
+    right = {image_path(id, page, ext) for ext in EXTENSIONS - {"zip"}}
+    near = {path.replace("images/", "images/0"): 0 for path in right} | {path + text: 0 for path in right} | {text: 0}
+    near |= {path.replace(str(id), f"{id}{text or '0'}"): 0 for path in right}
+    for path in (*right, *near):
+        raw = encode("ab", 1, "t", replace_(stored(path, b""), id=id))
+        assert (decode(raw) is not None) == (skim(raw[:-1]) is not None) == (path in right), path
+
+
+@pytest.mark.parametrize("page", ["..", "../../x", "", "0", "x", -1, 1.0, True, None, [0]])
+@pytest.mark.parametrize("kind", ["described", "stored", "failed"])
+def test_a_page_that_no_image_has(kind: str, page: object, tmp_path: Path) -> None:
+    """What is half fetched is named by its page: a page is a number or `zip`; in a snapshot, too."""
+    said: Event = Described(34, (Image(page, "https://i/x"),), {})  # type: ignore[arg-type]
+    if kind == "stored":
+        said = replace_(stored(f"images/034/34_p{page}.png", b""), page=page)
+    if kind == "failed":
+        said = Failed(34, page, "reset", None, 1, False)  # type: ignore[arg-type]
+    raw = encode("ab", 1, "t", said)
+    fine = kind == "failed" and page is None
+    assert (decode(raw) is not None) == (skim(raw[:-1]) is not None) == fine
+    if isinstance(page, list) or page is None:
+        return
+    state = State()
+    state.apply(Line("ab", 1, "t", said))
+    frozen = state.freeze()
+    assert frozen is not None
+    with pytest.raises(ValueError, match="a page that no image has"):
+        unpack(memoryview(b"".join(pack(frozen))))
+
+
 @pytest.mark.parametrize("way", ["webdataset", "imagefolder", "manifest"])
-def test_no_export_follows_a_line_out(way: str, tmp_path: Path, outside: Path) -> None:
-    """The bytes of a file outside reach no export, whatever line and digest name it; nor the report."""
+def test_no_export_follows_a_link_out(way: str, tmp_path: Path, outside: Path) -> None:
+    """The bytes of a file outside reach no export, whatever link stands under an image's name; nor the report."""
     secret = outside / "secret.png"
-    root = run_of(tmp_path / "run", "images/../../outside/secret.png")
+    root = run_of(tmp_path / "run")
     (root / "images" / "035").mkdir()
     (root / "images" / "035" / "35_p0.png").symlink_to(secret)
+    (root / "images" / "034" / "34_p0.png").unlink()
+    (root / "images" / "034" / "34_p0.png").symlink_to(secret)
     note(root, stored("images/035/35_p0.png", picture(), 35))
     cli("export", root, "--to", way, "--out", tmp_path / "out")
     found = b"".join(body for name, body in look(tmp_path / "out").items() if name != "_manifest.json")

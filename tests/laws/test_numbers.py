@@ -19,6 +19,7 @@ from crawler.rules import frozen as freezing
 from crawler.rules import listed as listing
 from crawler.rules.frozen import pack, unpack
 from crawler.rules.listed import listed_events, listed_ids
+from crawler.rules.naming import image_path
 from crawler.rules.replay import State
 
 
@@ -76,7 +77,7 @@ def test_what_is_kept_means_the_same_elsewhere(ids: list, elsewhere: Callable[[]
     """Lines of a list, and a snapshot, read by a process whose numbers are others."""
     state = State()
     for seq, id in enumerate(ids, 1):
-        stored = Stored(id, 0, "p", 10, "00", "image/png", 1, 1, "original", "http://a.test/")
+        stored = Stored(id, 0, image_path(id, 0, "png"), 10, "00", "image/png", 1, 1, "original", "http://a.test/")
         state.apply(Line("log", seq, "2026-01-01T00:00:00.000Z", stored))
     lines = list(listed_events("d", BitMap64(map(bit_of, ids))))
     frozen = state.freeze()

@@ -28,6 +28,7 @@ from crawler.model import Image, Page, WorkId, bit_of
 from crawler.numbers import digest_of
 from crawler.rules import listed as listing
 from crawler.rules.listed import listed_events
+from crawler.rules.naming import image_path
 from crawler.rules.replay import GONE_STRENGTH, State, Todo, Totals
 
 IDS: tuple[WorkId, ...] = (1, 2, 3, 4, 2**40, "aa", "bb")
@@ -49,7 +50,18 @@ def images_of(id: WorkId) -> tuple[Image, ...]:
 
 def stored(id: WorkId, page: Page) -> Stored:
     size = digest_of(f"{id} {page}") % 1000
-    return Stored(id, page, f"{id}_{page}", size, "0" * 64, "image/png", 1, 1, ("original", "regular")[size % 2], "u")
+    return Stored(
+        id,
+        page,
+        image_path(id, page, "zip" if page == "zip" else "png"),
+        size,
+        "0" * 64,
+        "image/png",
+        1,
+        1,
+        ("original", "regular")[size % 2],
+        "u",
+    )
 
 
 ids = st.sampled_from(IDS)

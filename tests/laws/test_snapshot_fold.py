@@ -87,7 +87,7 @@ ODD = "\ud800 夜 \n"
     "event",
     [
         Described(5, (Image(0, ODD, ODD), Image(1, "v", None, 2**70, 1)), {"x": ODD}),
-        Stored(5, 0, ODD, 9, "0" * 64, "image/png", 1, 1, ODD, "u"),
+        Stored(5, 0, "images/005/5_p0.png", 9, "0" * 64, "image/png", 1, 1, ODD, "u"),
         Failed(5, "zip", ODD, None, 5, False, ODD),
         Throttled(ODD, 0.5, None, ODD),
         Closed(ODD, {"x": float("nan")}),

@@ -12,6 +12,7 @@ from crawler.events import Closed, Described, Event, Failed, Gone, Opened, Store
 from crawler.log.codec import encode
 from crawler.model import Image, bit_of
 from crawler.rules.listed import listed_events
+from crawler.rules.naming import image_path
 
 LOG = "5a11b1e00001"
 
@@ -111,7 +112,7 @@ def rechecked() -> Iterator[tuple[str, Event]]:
         Stored(
             "0a00000000000000",
             0,
-            "images/000/0a00000000000000.gif",
+            image_path("0a00000000000000", 0, "gif"),
             777,
             "d" * 64,
             "image/gif",
@@ -123,7 +124,7 @@ def rechecked() -> Iterator[tuple[str, Event]]:
     )
     yield OTHER, Gone("0b00000000000000", "not_found")
     yield OTHER, Failed("0c00000000000000", 0, "too_large", 200, 1, True, "more than 256 MB")
-    yield OTHER, Stored("0d00000000000000", 0, "lost", 1, "e" * 64, "image/png", 1, 1, "original", "u")
+    yield OTHER, Stored("0d00000000000000", 0, "", 1, "e" * 64, "image/png", 1, 1, "original", "u")
     yield OTHER, Voided(OTHER, 6, "damaged")
 
 

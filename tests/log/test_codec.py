@@ -26,11 +26,15 @@ from crawler.events import (
 )
 from crawler.log.codec import Glimpse, decode, encode, rescue, skim
 from crawler.model import Image
+from crawler.rules.naming import EXTENSIONS, image_path
 
 LOG = "0123456789ab"
 T = "2026-01-02T03:04:05.678Z"
 words = st.text(max_size=20)
-ids = st.integers(0, 2**63 - 1) | words
+keys = st.from_regex(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}", fullmatch=True) | st.from_regex(
+    r"[0-9a-f]{16}", fullmatch=True
+)
+ids = st.integers(0, 2**63 - 1) | keys
 pages = st.integers(0, 300) | st.just("zip")
 sizes = st.none() | st.integers(0, 10**5)
 plain = st.recursive(
@@ -43,11 +47,23 @@ images = st.one_of(
     st.builds(Image, pages, words, st.none(), st.integers(0, 9), sizes),
 )
 few = st.integers(0, 2**40)
+
+
+def placed(stored: Stored) -> st.SearchStrategy[Stored]:
+    """The same with a path that naming gives."""
+    exts = st.just("zip") if stored.page == "zip" else st.sampled_from(sorted(EXTENSIONS - {"zip"}))
+    return exts.map(lambda ext: stored._replace(path=image_path(stored.id, stored.page, ext)))
+
+
 an_event: st.SearchStrategy[Event] = st.one_of(
     st.builds(Opened, st.just(LOG), st.just(1), words, st.dictionaries(words, plain, max_size=3), words),
     st.builds(Listed, words, words),
     st.builds(Described, ids, st.lists(images, max_size=3).map(tuple), st.dictionaries(words, plain, max_size=3)),
-    st.builds(Stored, ids, pages, words, st.integers(0, 2**40), words, words, sizes, sizes, words, words),
+    st.builds(
+        lambda image, *rest: Stored(*image, *rest),
+        st.tuples(st.integers(0, 2**63 - 1), pages) | st.tuples(keys, st.just(0)),
+        *(st.just(""), st.integers(0, 2**40), words, words, sizes, sizes, words, words),
+    ).flatmap(placed),
     st.builds(Gone, ids, words, words),
     st.builds(Failed, ids, st.none() | pages, words, sizes, st.integers(0, 9), st.booleans(), words),
     st.builds(Voided, words, st.integers(1, 10**9), words, st.none() | ids),
@@ -205,7 +221,7 @@ def test_orjson_reads_what_we_write() -> None:
         b'{"seq":1,"t":"x","event":"described","log":"a","id":5,"images":[{"page":0,"url":"u","work":{"y":1}}],"work":{}',
         b'{"seq":1,"t":"x","event":"described" ,"log":"a","id":5,"images":[],"work":{"x":1}',
         b'{"seq":1,"t":"\\"event\\":\\"stored\\"","event":"gone","log":"a","id":5,"reason":"x"',
-        b'{"seq":1,"t":"x","event":"stored","log":"a","id":5,"page":0,"path":"p","bytes":1,"sha256":"s","mime":"m",'
+        b'{"seq":1,"t":"x","event":"stored","log":"a","id":5,"page":0,"path":"images/005/5_p0.png","bytes":1,"sha256":"s","mime":"m",'
         b'"width":1,"height":1,"quality":"q","url":"u","new":1',
     ],
 )

@@ -14,13 +14,14 @@ from crawler.log import reader
 from crawler.log.codec import encode
 from crawler.log.reader import LogDamaged, replay, scan, voided
 from crawler.model import Image
+from crawler.rules.naming import image_path
 
 SAMPLES = Path(__file__).parent / "samples"
 A, B = "aaaaaaaaaaaa", "bbbbbbbbbbbb"
 
 
 def stored(id: int, page: int) -> Stored:
-    return Stored(id, page, f"images/{id}_p{page}.png", 9, "0" * 64, "image/png", 1, 1, "original", "https://i/x")
+    return Stored(id, page, image_path(id, page, "png"), 9, "0" * 64, "image/png", 1, 1, "original", "https://i/x")
 
 
 def events(log: str) -> list[Event]:

@@ -86,7 +86,9 @@ def test_site_data_that_looks_like_a_line_is_no_line(tmp_path: Path) -> None:
 
 def test_what_was_lost_is_asked_for_again(tmp_path: Path) -> None:
     """A lost `stored` line makes its image missing, not its neighbours; the next run goes on in the same log."""
-    stored = [Stored(1, page, "p", 9, "0" * 64, "image/png", 1, 1, "original", "u") for page in (0, 1)]
+    stored = [
+        Stored(1, page, f"images/001/1_p{page}.png", 9, "0" * 64, "image/png", 1, 1, "original", "u") for page in (0, 1)
+    ]
     described = Described(1, (Image(0, "u"), Image(1, "v")), {})
     raws = [encode(A, n, "t", event) for n, event in enumerate([described, *stored, Gone(2, "not_found")], 1)]
     raws[1] = raws[1].replace(b"original", b"oRiginal")

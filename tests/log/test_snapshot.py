@@ -19,6 +19,7 @@ from crawler.log.repair import salvage
 from crawler.log.settings import LogSettings
 from crawler.log.writer import Log
 from crawler.model import Image
+from crawler.rules.naming import image_path
 
 T = TypeVar("T")
 A = "aaaaaaaaaaaa"
@@ -33,7 +34,7 @@ async def opened(folder: Path, *, sync: bool = False) -> Log:
 
 
 def stored(id: int, page: int) -> Stored:
-    return Stored(id, page, f"images/{id}_p{page}.png", 9, "0" * 64, "image/png", 1, 1, "original", "https://i/x")
+    return Stored(id, page, image_path(id, page, "png"), 9, "0" * 64, "image/png", 1, 1, "original", "https://i/x")
 
 
 def story(works: int) -> list[Event]:

@@ -24,6 +24,7 @@ from crawler.log.reader import LogDamaged, replay, scan
 from crawler.log.settings import LogSettings
 from crawler.log.writer import ROOM_BYTES, Log
 from crawler.model import Image
+from crawler.rules.naming import image_path
 from crawler.stop import StorageFailed
 
 T = TypeVar("T")
@@ -115,7 +116,9 @@ def test_memory_is_replay(tmp_path: Path) -> None:
         for id in range(1, 30):
             log.note(Described(id, (Image(0, "u"), Image(1, "v")), {}))
             for page in range(id % 3):
-                seq = log.note(Stored(id, page, "p", id, "0" * 64, "image/png", 1, 1, "original", "u"))
+                seq = log.note(
+                    Stored(id, page, image_path(id, page, "png"), id, "0" * 64, "image/png", 1, 1, "original", "u")
+                )
                 if id % 5 == 1 and page == 0:
                     log.note(Voided(log.id, seq, "repair", id))
             if id % 4 == 0:

@@ -107,12 +107,12 @@ def test_all_then_changes_then_the_end(tmp_path: Path, told: Told, monkeypatch: 
 def test_the_wall_shows_images_of_the_disk(tmp_path: Path, told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
     """An image that the log names comes as a thumbnail, veiled if its work is rated; a path out of the folder never."""
     monkeypatch.setattr(page_module, "LOOK_S", 0.05)
-    (tmp_path / "images").mkdir()
-    (tmp_path / "images" / "7.png").write_bytes(picture(("a",), 300, 200, "png"))
+    (tmp_path / "images" / "007").mkdir(parents=True)
+    (tmp_path / "images" / "007" / "7_p0.png").write_bytes(picture(("a",), 300, 200, "png"))
     outside = tmp_path.parent / "outside.png"
     outside.write_bytes(picture(("b",), 300, 200, "png"))
     describe = Described(7, (Image(0, "https://i.pximg.net/7.png"),), {"xRestrict": 1})
-    stored = Stored(7, 0, "images/7.png", 9, "00", "image/png", 300, 200, "original", "u")
+    stored = Stored(7, 0, "images/007/7_p0.png", 9, "00", "image/png", 300, 200, "original", "u")
     escape = stored._replace(id=8, path="../outside.png")
     absolute = stored._replace(id=9, path=str(outside))
     events = (describe, stored, escape, absolute)

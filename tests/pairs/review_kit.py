@@ -25,6 +25,7 @@ from crawler.origin.server import origin_thread
 from crawler.pairs.candidates import Candidate, write_candidates
 from crawler.pairs.judgements import Pair
 from crawler.pairs.ledger import replay
+from crawler.rules.naming import image_path
 
 SEED, FAMILIES = 3, 24
 SESSION = "1000_" + "a" * 32
@@ -107,7 +108,8 @@ def enlarged(run: Run, count: int, side: int) -> list[Pair]:
     said: list[bytes] = []
     for n, id in enumerate([*colored, *sketches]):
         file = made[n % 2]
-        name = f"images/{id}_large{file.suffix}"
+        name = image_path(id, 0, file.suffix[1:])
+        (run.folder / name).unlink(missing_ok=True)
         os.link(file, run.folder / name)
         mime = "image/jpeg" if file.suffix == ".jpg" else "image/png"
         stored = Stored(id, 0, name, file.stat().st_size, f"{n:064x}", mime, side, side, "original", "u")

@@ -12,6 +12,7 @@ from review_kit import Run, Served, served
 from crawler.events import Stored
 from crawler.log.codec import encode
 from crawler.pairs.judgements import Pair
+from crawler.rules.naming import image_path
 from crawler.within import opened
 
 TAB = "testtab1"
@@ -120,7 +121,7 @@ def test_large_pictures_are_made_to_fit(run: Run) -> None:
     from PIL import Image
 
     stored = next(line for line in lines(run.folder) if line["event"] == "stored")
-    id, name = stored["id"], f"images/{stored['id'] % 1000:03}/large.png"
+    id, name = stored["id"], image_path(stored["id"], 77, "png")
     Image.new("RGB", (3000, 2000), "red").save(run.folder / name)
     old = (run.folder / "log.jsonl").read_bytes()
     size = (run.folder / name).stat().st_size

@@ -16,6 +16,7 @@ from heapq import heappop, heappush
 from crawler.events import Described, Event, Gone, Stored, Throttled
 from crawler.model import Image
 from crawler.rules.ahead import Ahead, Gear
+from crawler.rules.naming import image_path
 from crawler.rules.rate import Pace
 from crawler.rules.settings import RetrySettings
 from crawler.sites.pixiv import HOST
@@ -206,7 +207,7 @@ def make(seed: int, works: int, *, learning: bool = False) -> Made:
         for page in range(pages):
             got = images.send(known, dice)
             tried.append(got)
-            story.append((got, Stored(id, page, "p", 1, "s", "m", None, None, "original", "u")))
+            story.append((got, Stored(id, page, image_path(id, page, "png"), 1, "s", "m", None, None, "original", "u")))
             last = max(last, got)
         ended.append(last)
         heappush(slots, last)

@@ -9,6 +9,7 @@ from PIL import Image as Images
 from crawler.events import Closed, Described, Event, Failed, Gone, Opened, Stored, Throttled
 from crawler.log.codec import encode
 from crawler.model import Image
+from crawler.rules.naming import image_path
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 EVIL = "</style><script>alert(1)</script><img src=http://evil.example/x>\u202e'\""
@@ -36,7 +37,7 @@ def described(id: int, images: int = 1, **work: Any) -> Described:
 
 
 def stored(id: int, page: int = 0, size: int = 1000) -> Stored:
-    return Stored(id, page, f"images/{id}_p{page}.jpg", size, "00", "image/jpeg", 640, 480, "original", "https://x")
+    return Stored(id, page, image_path(id, page, "jpg"), size, "00", "image/jpeg", 640, 480, "original", "https://x")
 
 
 def run_of(root: Path) -> Path:

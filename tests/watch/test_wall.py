@@ -6,6 +6,7 @@ from typing import Any
 from crawler.events import Described, Event, Failed, Stored
 from crawler.log.codec import encode
 from crawler.model import Image
+from crawler.rules.naming import image_path
 from crawler.watch import wall
 from crawler.watch.wall import Recent
 
@@ -21,7 +22,7 @@ def described(id: int, **work: Any) -> Described:
 
 
 def stored(id: int | str, page: int = 0) -> Stored:
-    return Stored(id, page, f"images/001/{id}_p{page}.jpg", 9, "00", "image/jpeg", 3, 4, "original", "https://x/1.jpg")
+    return Stored(id, page, image_path(id, page, "jpg"), 9, "00", "image/jpeg", 3, 4, "original", "https://x/1.jpg")
 
 
 def write(path: Path, *events: Event) -> None:
