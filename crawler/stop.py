@@ -108,5 +108,5 @@ class Gate:
     def forget(self, future: asyncio.Future[None]) -> None:
         """See `expect`."""
         self._turns.discard(future)
-        if future.done() and not future.cancelled():
+        if self.closed and future.done() and not future.cancelled():
             future.exception()  # seen, though a cancellation may have been faster

@@ -78,7 +78,7 @@ class Books(Course):
         """Write a line, and keep it for the screen. Raises StorageFailed."""
         assert self.log is not None
         self.log.note(event)
-        if type(event) is Stored:
+        if type(event) is Stored or type(event) is Described:
             self._said.append((time.time(), event))
         else:
             self.show(event)

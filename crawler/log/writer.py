@@ -129,21 +129,21 @@ class Log:
         """
         if self._poison is not None:
             self._check()
-        seq = self.next_seq
+        log, seq = self.id, self.next_seq
         ms = int(self.clock() * 1000)
         t = self._t if ms == self._ms else self._tell(ms)
-        raw = encode(self.id, seq, t, event)
+        raw = encode(log, seq, t, event)
         self.next_seq = seq + 1
         self._buffer.append(raw)
         if self.committed is not None:
             self._told.append(event)
         self._waiting += len(raw)
         if type(event) is Stored:
-            self.state.stored((t, self.id, seq), event.id, event.page, event.bytes, event.quality)
+            self.state.stored((t, log, seq), event.id, event.page, event.bytes, event.quality)
         elif type(event) is Described:
-            self.state.described((t, self.id, seq), event.id, event.images)
+            self.state.described((t, log, seq), event.id, event.images)
         else:
-            self.state.apply(Line(self.id, seq, t, event))
+            self.state.apply(Line(log, seq, t, event))
         return seq
 
     def last_of(self, log: str) -> int:

@@ -72,6 +72,16 @@ class Entries:
         """It is finished, or nothing is known of it any more."""
         del self._kept[id]
 
+    def pop_sole(self, id: WorkId, page: Page) -> int | None:
+        """Drop a work that is finished with this page, the only one it has: its bit; None where it has others."""
+        kept = self._kept.get(id)
+        if type(kept) is not Unfinished or (seen := kept.seen) is None or kept.had:
+            return None
+        if len(seen.images) != 1 or seen.images[0].page != page or type(id) is str:
+            return None
+        del self._kept[id]
+        return kept.bit
+
     def holder(self, key: Key, id: WorkId | None) -> WorkId | None:
         """The work of which line `key` is a standing fact; `id`: which it must be, if that is known."""
         for candidate in list(self._kept) if id is None else [id]:

@@ -107,14 +107,16 @@ class State:
 
     def stored(self, moment: Moment, id: WorkId, page: Page, size: int, quality: str) -> None:
         """Take a `stored` line in, of which only this matters here; `size` in bytes."""
-        if page == 0 and type(id) is str and id not in self._unfinished and id != self._apart:
-            # A work of site `urls` is its one image: what follows would come to this, at five times the price.
-            bit = bit_of(id)
-            if bit not in self._done and not (self._voided and self._is_voided(moment)):
-                self._done.add(bit)
-                self._images += 1
-                self._bytes += size
-                self._qualities[quality] += 1
+        bit = None
+        if id != self._apart and not (self._voided and self._is_voided(moment)):
+            # A work of one image, as each of site `urls` is: `_learn` would come to this, at five times the price.
+            plain = page == 0 and type(id) is str and id not in self._unfinished
+            bit = bit_of(id) if plain else self._entries.pop_sole(id, page)
+        if bit is not None and bit not in self._done:
+            self._done.add(bit)
+            self._images += 1
+            self._bytes += size
+            self._qualities[quality] += 1
         elif (entry := self._learn(id, Had(moment, page, size, quality))) is not None:
             self._finish(id, entry)
         if (t := moment[0]) != self.last_t:
@@ -253,8 +255,7 @@ class State:
         for id, facts in frozen.unfinished:
             state._entries.restore(id, facts)
         state._images, state._bytes = frozen.images, frozen.bytes
-        state._qualities = Counter(frozen.qualities)
-        state._digests = set(frozen.digests)
+        state._qualities, state._digests = Counter(frozen.qualities), set(frozen.digests)
         state._opened, state._closed = frozen.opened, frozen.closed
         state._throttled, state._failures = frozen.throttled, frozen.failures
         state.spending = Spending.restored(frozen.spent, frozen.spent_last)
