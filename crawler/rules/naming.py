@@ -25,6 +25,8 @@ def image_path(id: WorkId, page: Page, ext: str) -> str:
     an unknown extension, a zip that is no page "zip" (or the other way round), a negative number, a key with a problem,
     a page other than 0 of a key.
     """
+    if type(id) is int and type(page) is int and ext in _OF_IMAGES and id >= 0 <= page:  # nearly always
+        return f"{FOLDERS[id % 1000]}{id}_p{page}.{ext}"
     if page == 0 and ext in _OF_IMAGES and is_digest(id):
         return f"images/{int(id, 16) % 1000:03d}/{id}.{ext}"
     if ext not in EXTENSIONS or (ext == "zip") != (page == "zip"):
