@@ -154,17 +154,15 @@ class Closed:
 Event = Opened | Listed | Described | Stored | Gone | Failed | Voided | Throttled | Spent | Closed | CollectedEvent
 
 
-_OF_IMAGE = Image._fields
-
-
 def _image_out(image: Image) -> dict[str, Any]:
-    if image.fallback and image.width is not None:  # nearly every image
-        return dict(zip(_OF_IMAGE, image, strict=True))
-    out: dict[str, Any] = {"page": image.page, "url": image.url}
-    if image.fallback:
-        out["fallback"] = image.fallback
-    if image.width is not None:
-        out |= {"width": image.width, "height": image.height}
+    page, url, fallback, width, height = image
+    if fallback and width is not None:  # nearly every image
+        return {"page": page, "url": url, "fallback": fallback, "width": width, "height": height}
+    out: dict[str, Any] = {"page": page, "url": url}
+    if fallback:
+        out["fallback"] = fallback
+    if width is not None:
+        out |= {"width": width, "height": height}
     return out
 
 
