@@ -78,9 +78,10 @@ def bmp() -> Steps:
     fields = yield Take(8 if form == 12 else 36)
     half = 2 if form == 12 else 4
     width, height = _le(fields[:half]), _le(fields[half : 2 * half])
-    if half == 4 and height >= 2**31:
+    if height >= 2**31:
         height = 2**32 - height  # stored top down
-    depth, packed = _le(fields[2 * half + 2 : 2 * half + 4]), form != 12 and _le(fields[12:16]) not in (0, 3, 6)
+    depth = _le(fields[2 * half + 2 : 2 * half + 4])
+    packed = _le(fields[12:16]) not in (0, 3, 6)  # 0 where the oldest head ends before it
     end = stated if packed else start + (width * depth + 31) // 32 * 4 * height
     if end <= start:
         return broken("bmp: no image data")

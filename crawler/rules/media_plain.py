@@ -41,8 +41,8 @@ def _jpeg(data: bytes) -> Media | None:
     try:
         while True:
             mark, size = _MARK(data, at)
-            if mark in _PASSED and size > 1:
-                at += 2 + size
+            if mark in _PASSED:
+                at += 2 + size  # one below 2 leads to 00 or 01, and neither begins a marker
             elif mark == _SOS and size > 1:
                 found = MARKER.search(data, at + 2 + size)
                 if found is None:

@@ -38,11 +38,15 @@ def test_heads_of_a_bmp(form: int) -> None:
     assert said(bmp(form=form)[:-1]) == goes_on("bmp", bmp(form=form)[:-1])
     assert said(bmp(0x0102, 1, form=form, depth=1, pixels=36)) == "image/bmp bmp 258x1"
     assert said(bmp(1, 0x0102, form=form, depth=1, pixels=4 * 258)) == "image/bmp bmp 1x258"
+    assert said(bmp(1, 1, form=form, depth=0x0101, pixels=36)) == "image/bmp bmp 1x1"
+    assert said(bmp(1, 1, form=form, depth=0x0101, pixels=35)) == goes_on("bmp", bytes(14 + form + 35))
     assert said(bmp(form=form, start=14 + form + 9)) == "image/bmp bmp 3x2"
     assert said(bmp(form=form, start=14 + form - 1)) == NO_BMP
 
 
-@pytest.mark.parametrize("form", sorted({0, 14, 16, *(size + by for size in SIZES for by in (-1, 1)), 2**32 - 1}))
+@pytest.mark.parametrize(
+    "form", sorted({0, 14, 16, *(size + by for size in SIZES for by in (-1, 1, 2**24)), 2**32 - 1})
+)
 def test_other_heads_are_of_no_bmp(form: int) -> None:
     """A text may begin with BM as well: what has none of the seven heads is no BMP, and none that is broken."""
     data = b"BM" + struct.pack("<IIII", 0, 0, 14 + min(form, 200), form) + b"\1\0" * 200
@@ -73,7 +77,7 @@ def test_a_bmp_may_be_stored_top_down() -> None:
         assert said(bmp(1, height, packed=1, stated=55)) == f"image/bmp bmp 1x{size}"
 
 
-@pytest.mark.parametrize("packed", range(10))
+@pytest.mark.parametrize("packed", [*range(10), 2**8, 2**16, 2**24])
 def test_packed_pixels_end_where_the_head_states(packed: int) -> None:
     """Runs (1, 2), JPEG and PNG (4, 5) and what is unknown; 0, 3 and 6 are not packed, with or without masks."""
     whole = bmp(100, 100, packed=packed, stated=14 + 40 + 24)
@@ -82,11 +86,15 @@ def test_packed_pixels_end_where_the_head_states(packed: int) -> None:
     else:
         assert said(whole) == "image/bmp bmp 100x100"
         assert said(whole[:-1]) == goes_on("bmp", whole[:-1])
+    assert said(bmp(packed=packed, stated=14 + 40 + 24)) == "image/bmp bmp 3x2"
     cut_everywhere("bmp", bmp(2, 2, packed=packed, stated=14 + 40 + 16, pixels=16))
 
 
-def test_the_stated_length_has_four_bytes() -> None:
-    """The low one first."""
+def test_where_it_ends_and_starts_has_four_bytes() -> None:
+    """The low one first, of the stated length as of the place where the pixels start."""
+    for start in (54 + 2**8, 54 + 2**16, 54 + 2**24):
+        data = bmp()[:10] + struct.pack("<I", start) + bmp()[14:]
+        assert said(data) == goes_on("bmp", data)
     whole = bmp(5, 5, packed=1, stated=0x0203, pixels=0x0203 - 54)
     assert said(whole) == "image/bmp bmp 5x5"
     for stated in (0x01000203, 0x00010203, 0x0204):
@@ -107,7 +115,7 @@ def test_a_bmp_without_pixels_is_broken() -> None:
         assert said(data) == "broken: bmp: no image data"
     assert said(bmp(0, 2, packed=1, stated=55)) == "broken: a bmp of 0 x 2"
     assert said(bmp(3, 0, packed=1, stated=55)) == "broken: a bmp of 3 x 0"
-    assert said(bmp(packed=1, stated=55)) == "image/bmp bmp 3x2"
+    assert said(bmp(packed=1, stated=55)) == said(bmp(packed=1, stated=55, pixels=1)) == "image/bmp bmp 3x2"
 
 
 def ftyp(*brands: bytes, tail: bytes = b"", long: bool = False) -> bytes:
@@ -117,7 +125,7 @@ def ftyp(*brands: bytes, tail: bytes = b"", long: bool = False) -> bytes:
 
 def sizes(*sides: tuple[int, int], fill: int = 0) -> bytes:
     """A `meta` with these extents in it, after so many bytes."""
-    return box(b"meta", bytes(fill) + b"".join(box(b"ispe", struct.pack(">III", 0, *side)) for side in sides))
+    return box(b"meta", bytes(fill) + b"".join(box(b"ispe", struct.pack(">III", 2**32 - 1, *side)) for side in sides))
 
 
 META, MDAT = sizes((258, 772)), box(b"mdat", b"pixels")
@@ -146,6 +154,8 @@ def test_only_so_many_brands_are_looked_at() -> None:
     for count in (253, 254, 255, 300):
         brands = [b"x%03d" % i for i in range(count)]
         data = ftyp(b"avif", *brands) + META + MDAT
+        assert in_pieces(data) == in_pieces(data, 20, 1047) == in_pieces(data, 1041) == WHOLE
+        data = ftyp(b"avif", *brands, tail=b"x") + META + MDAT
         assert in_pieces(data) == in_pieces(data, 20, 1047) == in_pieces(data, 1041) == WHOLE
         found = in_pieces(ftyp(b"mif1", *brands, b"avif") + META + MDAT, 300)
         assert found == (WHOLE if count == 253 else "not_an_image: an ISO media file of brand b'mif1'")

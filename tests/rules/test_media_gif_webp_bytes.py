@@ -37,7 +37,9 @@ def test_a_gif_is_as_large_as_its_screen() -> None:
 )
 def test_a_screen_of_no_size_takes_its_first_picture_for_one(wide: int, high: int, size: str) -> None:
     """What the screen does not say, the first picture does, and no later one."""
-    assert said(screen(wide, high) + picture(0x0A0B, 0x0405) + picture(9, 9) + END) == f"image/gif gif {size}"
+    for flags in (0, 0x81):
+        first = picture(0x0A0B, 0x0405, flags)
+        assert said(screen(wide, high) + first + picture(9, 9) + END) == f"image/gif gif {size}"
 
 
 def test_a_gif_of_no_size_is_broken() -> None:
@@ -111,8 +113,8 @@ def test_the_size_of_a_webp(kind: bytes, data: bytes, size: str) -> None:
     """In 14 bits each where lossy; in 14 bits each, less one, without loss; in 24, less one, where extended."""
     assert said(webp(kind, data)) == said(webp(kind, data, 3)) == f"image/webp webp {size}"
     assert said(webp(kind, data) + b"more") == f"image/webp webp {size}"
-    for left in (0, 1, 9):
-        short = webp(kind, data, left, lacks=1)
+    for left, lacks in ((0, 1), (1, 1), (9, 1), (9, 2**8), (9, 2**16), (9, 2**24)):
+        short = webp(kind, data, left, lacks)
         assert said(short) == goes_on("webp", short)
     cut_everywhere("webp", webp(kind, data, 3))
 

@@ -65,7 +65,9 @@ def test_the_least_length_of_every_segment(code: int) -> None:
     before = b"" if code == 0xDA else SCAN  # that a scan too short for one counts is not what is asked
     assert said(jpeg(FRAME, segment(code, b"\x08\0\2\0\3\0"[: least - 2]), before)).startswith("image/jpeg jpg ")
     for size in range(least):
-        assert said(jpeg(FRAME, segment(code, size=size), SCAN)) == f"broken: jpeg: segment {code:#x} of {size} bytes"
+        short = segment(code, b"\x08\0\2\0\3\0"[: max(size - 2, 0)], size)
+        wrong = f"broken: jpeg: segment {code:#x} of {size} bytes"
+        assert said(jpeg(FRAME, short, SCAN)) == said(jpeg(FRAME, SCAN)[:-2] + short[:4]) == wrong
 
 
 def test_a_frame_and_a_scan_are_needed() -> None:
@@ -94,6 +96,16 @@ def test_between_segments_anything_may_stand_but_a_marker() -> None:
     for between in (b"\0", b"\xd9", b"\xff\x00", b"\xff\xff", b"\xff" * 7, b"\xff\xd7\x00\x10", b"garbage \xff\xd3"):
         assert said(jpeg(FRAME, between, SCAN, between)) == WHOLE, between
     assert said(jpeg(b"\xff\0\xd9", FRAME, SCAN)) == said(jpeg(b"\xff\xff", FRAME, SCAN)) == WHOLE
+
+
+@pytest.mark.parametrize("code", sorted({*range(0xC0, 0xFF)} - NOTHING - {0xD8, 0xD9}))
+def test_a_segment_is_passed_to_its_last_byte(code: int) -> None:
+    """Its last byte and what stands behind it are no marker together; the first byte behind it may begin one."""
+    ends = segment(code, b"\x08\0\2\0\3\xff")
+    size = "3x2" if code in FRAMES else "258x772"
+    for behind in (b"\xd9", b"\xd8", b"\x02"):
+        assert said(jpeg(FRAME, ends, behind, SCAN)) == f"image/jpeg jpg {size}"
+    assert said(jpeg(FRAME, ends, SCAN, b"\xff\x01", ends, b"\xff\x01")) == f"image/jpeg jpg {size}"
 
 
 def test_a_restart_is_no_segment() -> None:
@@ -130,7 +142,11 @@ def test_a_scan_head_is_skipped_before_its_end_is_looked_for() -> None:
     data = jpeg(FRAME, segment(0xDA, b"\1\1\0\0\xff\xd9"), b"12")
     assert said(data) == WHOLE
     assert said(data[:-2]) == goes_on("jpeg", data[:-2])
-    assert said(jpeg(FRAME, segment(0xDA, b"\1\1\0\0\0\xff")) + b"\xd9") == WHOLE
+    data = jpeg(FRAME, segment(0xDA, b"\1\1\0\0\0\xff"), b"\xd9 data")
+    assert said(data) == WHOLE
+    assert said(data[:-2]) == goes_on("jpeg", data[:-2])
+    assert said(jpeg(FRAME, segment(0xDA))) == WHOLE
+    assert plain(jpeg(FRAME, segment(0xDA, b"abc"))) is not None, "a marker may stand right behind it"
 
 
 def test_nothing_after_the_end_counts() -> None:
