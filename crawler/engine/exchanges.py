@@ -34,16 +34,20 @@ class Asking(Protocol[A_co]):
 class Question(Exchange, Generic[A]):
     """An Exchange that puts one question of a site and reads the whole reply."""
 
+    _parts: list[bytes]
+    _size = 0
+    _status = 0
+    _type = ""
+
     def __init__(self, ask: Asking[A]) -> None:
         self._ask = ask
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._status = 0
-        self._type = ""
         self.answer: A | None = None
 
     def request(self) -> Request:
         return self._ask.request()
+
+    async def whole(self, head: Head, body: bytes) -> Failure | None:
+        return self._read(head.status, head.headers.get("content-type", ""), body)
 
     async def start(self, head: Head) -> Failure | None:
         self._parts, self._size = [], 0
@@ -56,9 +60,12 @@ class Question(Exchange, Generic[A]):
             self._parts.append(chunk)
 
     async def finish(self) -> Failure | None:
-        if self._size > ANSWER_BYTES:
-            return Failure(Kind.TOO_LARGE, f"metadata of more than {ANSWER_BYTES} bytes", self._status)
-        answer = self._ask.read(self._status, self._type, b"".join(self._parts))
+        return self._read(self._status, self._type, b"".join(self._parts))
+
+    def _read(self, status: int, content_type: str, body: bytes) -> Failure | None:
+        if len(body) > ANSWER_BYTES:
+            return Failure(Kind.TOO_LARGE, f"metadata of more than {ANSWER_BYTES} bytes", status)
+        answer = self._ask.read(status, content_type, body)
         if isinstance(answer, Failure):
             return answer
         self.answer = answer
