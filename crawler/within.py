@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
 from pathlib import Path
 from typing import IO
@@ -89,6 +90,24 @@ def fresh(path: Path, mode: int = 0o666) -> IO[bytes]:
     """A new, empty file, opened for writing: whatever had the name before, a link too, loses it. Raises OSError."""
     path.unlink(missing_ok=True)
     return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode), "wb")
+
+
+def own_bytes(path: Path, aside: Path) -> None:
+    """Give a file that will be appended to, or cut off, bytes of its own where it has a second name (a hard link): who
+    has the other name keeps what is there. Copied to `aside` first, durably. Raises OSError.
+    """
+    try:
+        told = os.lstat(path)
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(told.st_mode) or told.st_nlink < 2:
+        return
+    with open(path, "rb", opener=plain) as source, fresh(aside) as copy:
+        shutil.copyfileobj(source, copy, 1 << 20)
+        os.fchmod(copy.fileno(), stat.S_IMODE(told.st_mode))
+        copy.flush()
+        os.fsync(copy.fileno())
+    os.replace(aside, path)
 
 
 def replace(path: Path, aside: Path, body: bytes) -> None:

@@ -27,7 +27,7 @@ from crawler.dataset.job import wanted
 from crawler.dataset.workers import LIMIT_S, ends_after, spawning
 from crawler.likeness import WAY
 from crawler.stop import Stop
-from crawler.within import plain
+from crawler.within import own_bytes, plain
 
 if TYPE_CHECKING:
     from crawler.likeness.align import Print
@@ -131,6 +131,7 @@ class Notes:
 
     def __init__(self, path: Path) -> None:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        own_bytes(path, path.with_suffix(".own"))
         self._file = os.open(path, flags, 0o666)
         self._places: dict[bytes, tuple[int, int]] = {}
         at = 0

@@ -20,7 +20,7 @@ from crawler.dataset.parquet import Sink
 from crawler.dataset.stops import Refused, need
 from crawler.disk import Disk
 from crawler.model import WorkId
-from crawler.within import leads_out, no_link, read
+from crawler.within import leads_out, no_link, no_links, plain, read
 
 Keeps = Callable[[Mapping[str, Any]], bool]
 _SIDES = ("colored", "sketch")
@@ -45,6 +45,21 @@ class Copies:
 
     def purge(self, ids: Collection[WorkId]) -> int:
         """Take these works out; how many samples and rows went. Blocking. Raises Refused, OSError."""
+        try:
+            return self._purge(ids)
+        except (
+            AttributeError,
+            KeyError,
+            TypeError,
+            ValueError,
+            tarfile.TarError,
+        ) as error:  # an export can be anybody's
+            raise Refused(
+                f"{self._out}: its files are not what an export holds ({type(error).__name__}: {str(error)[:120]!r}); "
+                "nothing half-written has a final name. Export again."
+            ) from error
+
+    def _purge(self, ids: Collection[WorkId]) -> int:
         self._ids = frozenset({*ids, *map(str, ids)})
         no_link(self._out / SCRATCH)
         self._disk.make_folder(self._out / SCRATCH)
@@ -85,7 +100,7 @@ class Copies:
     def _own(self, name: object) -> Path:
         """The file or folder of the export that its manifest names: the manifest can be anybody's."""
         path = self._out / str(name)
-        if "/" in str(name) or leads_out(str(name)) or path.is_symlink():
+        if "/" in str(name) or leads_out(str(name)) or path.is_symlink() or not (path.is_dir() or path.is_file()):
             raise Refused(f"{self._out / NAME}: names what is not in its folder")
         return path
 
@@ -177,16 +192,18 @@ class Copies:
     def _folder(self, folder: Path, shard: dict[str, Any]) -> int:
         """Images first, then the lines that name them: so a kill leaves lines to find the rest by."""
         table, images, size = folder / METADATA, 0, 0
-        no_link(table)
-        with table.open("rb") as lines:
+        kept, going = Counter[str](), set[str]()
+        with open(table, "rb", opener=plain) as lines:
             for line in lines:
                 row = orjson.loads(line)
-                for path in [folder / str(row[key]) for key in row if key.endswith("file_name")]:
-                    if self._keeps(row):
-                        images += 1
-                        size += path.stat().st_size
-                    elif path.resolve().is_relative_to(folder.resolve()):
-                        self._disk.unlink(path)
+                names = [str(row[key]) for key in row if key.endswith("file_name")]
+                (kept if self._keeps(row) else going).update(names)
+        for name, times in kept.items():
+            no_links(folder, name)
+            images, size = images + times, size + times * os.lstat(folder / name).st_size
+        for name in going - {*kept, METADATA}:  # what a row that stays names stays: rows can be anybody's
+            no_links(folder, name)
+            self._disk.unlink(folder / name)
         told = {"sha256": shard["sha256"], "bytes": shard["table_bytes"]}
         gone = self._counted(shard, "samples", self._renewed(table, told))
         shard["sha256"], shard["table_bytes"] = told["sha256"], told["bytes"]

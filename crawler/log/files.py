@@ -69,6 +69,8 @@ def lock(directory: Path, private: Path) -> int:
     except BaseException:
         os.close(descriptor)
         raise
+    if os.fstat(descriptor).st_nlink > 1:
+        return descriptor  # somebody's file has this name too: it locks as well, and is not written to
     with suppress(OSError):  # who holds the lock is a courtesy; on a full disk the lock alone does
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)

@@ -31,6 +31,7 @@ from crawler.log.settings import LogSettings
 from crawler.rules.frozen import Frozen
 from crawler.rules.replay import State
 from crawler.stop import StorageFailed
+from crawler.within import own_bytes
 
 T = TypeVar("T")
 _Keep = tuple[Frozen, int, dict[str, int]]
@@ -306,6 +307,7 @@ def _open(directory: Path, disk: Disk) -> _Opened:
         file = -1
         try:
             path = directory / files.LOG
+            own_bytes(path, private / "log.own")
             file = disk.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
             opened = _read(_Opened(path, private, lock, file, 0, "", 0, State(), [], {}, 0), disk)
             disk.sync(file)  # what a killed process wrote and did not sync is built upon from here

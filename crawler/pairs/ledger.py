@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import secrets
@@ -66,6 +67,8 @@ class Ledger:
         try:
             disk.make_folder(path.parent)
             self._file = disk.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
+            if os.fstat(self._file).st_nlink > 1:
+                raise OSError(errno.EMLINK, "has a second name (a hard link); put a copy in its place")
             self._open()
             disk.sync(self._file)
             disk.sync_folder(path.parent)

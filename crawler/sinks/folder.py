@@ -41,7 +41,7 @@ BUFFER_BYTES = 256 * 1024
 """What a part holds in memory before it goes to the disk."""
 
 _GO_ON = os.O_WRONLY | os.O_CREAT
-_ANEW = _GO_ON | os.O_TRUNC
+_ANEW = _GO_ON | os.O_EXCL
 T = TypeVar("T")
 N = TypeVar("N", bound=Name)
 
@@ -194,9 +194,11 @@ class PartFile:
 
     def _look(self) -> None:
         try:
-            note: dict[str, Any] = orjson.loads(self._note.read_bytes())
+            note: dict[str, Any] = orjson.loads(within.read(self._note))
             digest = hashlib.sha256()
-            with open(self._path, "rb") as file:
+            with open(self._path, "rb", opener=within.plain) as file:
+                if os.fstat(file.fileno()).st_nlink > 1:
+                    return  # somebody's file has this name too: nothing is written after its end
                 while block := file.read(1 << 20):
                     digest.update(block)
                 size = file.tell()
@@ -204,7 +206,7 @@ class PartFile:
                 self._digest, self._on_disk = digest, size
                 self._url, self._validator = str(note["url"]), str(note["validator"])
                 self.held = Held(size, self._url, self._validator)
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+        except (FileNotFoundError, PermissionError, ValueError, KeyError, TypeError):
             self.held = None
 
     async def begin(self, url: str, validator: str) -> None:
@@ -266,7 +268,10 @@ class PartFile:
     def _append(self, pieces: list[bytes], *, last: bool = False) -> None:
         """Write after what is on disk, whatever an attempt that was cut off left there; `last`: and sync."""
         disk = self._folder.disk
-        file = disk.open(self._path, _GO_ON if self._on_disk else _ANEW)
+        try:
+            file = disk.open(self._path, _GO_ON if self._on_disk else _ANEW)
+        except FileExistsError:  # of an earlier attempt; or a second name of somebody's file, which is not emptied
+            file = disk.fresh(Path(self._path))
         try:
             if self._on_disk:
                 disk.truncate(file, self._on_disk)

@@ -143,7 +143,9 @@ def at_hand(folder: Path, path: str) -> Generator[str]:
 
 @contextmanager
 def _alone(folder: Path) -> Generator[None]:
-    descriptor = os.open(folder / ".crawl" / "mirror.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    descriptor = os.open(
+        folder / ".crawl" / "mirror.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666
+    )
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import stat
-from dataclasses import replace as replace_
 from pathlib import Path
 
 import orjson
@@ -167,7 +166,7 @@ def test_a_line_is_believed_for_its_own_place_only(id: int | str, text: str) -> 
     near = {path.replace("images/", "images/0"): 0 for path in right} | {path + text: 0 for path in right} | {text: 0}
     near |= {path.replace(str(id), f"{id}{text or '0'}"): 0 for path in right}
     for path in (*right, *near):
-        raw = encode("ab", 1, "t", replace_(stored(path, b""), id=id))
+        raw = encode("ab", 1, "t", stored(path, b"")._replace(id=id))
         assert (decode(raw) is not None) == (skim(raw[:-1]) is not None) == (path in right), path
 
 
@@ -177,7 +176,7 @@ def test_a_page_that_no_image_has(kind: str, page: object, tmp_path: Path) -> No
     """What is half fetched is named by its page: a page is a number or `zip`; in a snapshot, too."""
     said: Event = Described(34, (Image(page, "https://i/x"),), {})  # type: ignore[arg-type]
     if kind == "stored":
-        said = replace_(stored(f"images/034/34_p{page}.png", b""), page=page)
+        said = stored(f"images/034/34_p{page}.png", b"")._replace(page=page)
     if kind == "failed":
         said = Failed(34, page, "reset", None, 1, False)  # type: ignore[arg-type]
     raw = encode("ab", 1, "t", said)
