@@ -227,10 +227,11 @@ class Png:
 
     def finish(self) -> Verdict:
         """What it is."""
-        cut = Failure(Kind.TRUNCATED, f"the png goes on after the {self._size} bytes that came")
-        if len(self._held) >= 16:  # only of the first chunk so much is held
-            return _unheaded(self._held, 0) or cut
-        return self._verdict or cut
+        if self._verdict is not None:
+            return self._verdict
+        # So much is held only before the first chunk is taken in.
+        headless = _unheaded(self._held, 0) if len(self._held) >= 16 else None
+        return headless or Failure(Kind.TRUNCATED, f"the png goes on after the {self._size} bytes that came")
 
 
 def _unheaded(data: bytes, at: int) -> Failure | None:
