@@ -35,6 +35,20 @@ _QUIET = {
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else a warning about GPUs that no worker has
 }
+_CALM = {
+    "RAY_event_stats": "0",
+    "RAY_enable_timeline": "0",
+    "RAY_task_events_report_interval_ms": "0",
+    "RAY_enable_metrics_collection": "0",
+    "RAY_memory_monitor_refresh_ms": "1000",
+    "RAY_kill_idle_workers_interval_ms": "2000",
+    "RAY_raylet_check_gc_period_milliseconds": "10000",
+}
+"""What Ray keeps for its dashboard, of which a Ray of our own has none, and looks for more often than it matters here:
+each is a timer in one or in all of its processes."""
+_UNASKED = ("start_log_monitor", "start_monitor")
+"""Helpers of `_private.node.Node` that a Ray of our own does without: one reads every log ten times a second, for a
+driver that wants none of them, one would order machines."""
 _OPEN = """
 import os, sys
 os.environ["RAY_AUTH_MODE"] = "disabled"
@@ -87,7 +101,9 @@ def own(workers: int) -> Generator[None]:
     token = home / "token"
     token.touch(mode=0o600)
     token.write_text(secrets.token_hex(32))
-    ours = _QUIET | {
+    ours = {
+        **_QUIET,
+        **_CALM,
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(token),
         "RAY_worker_niceness": "0",  # else 15: coordinator and budget would answer late on a busy machine
@@ -95,7 +111,7 @@ def own(workers: int) -> Generator[None]:
         "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
     }
     try:
-        with _environment(ours, without=("RAY_ADDRESS", "RAY_AUTH_TOKEN")):
+        with _environment(ours, without=("RAY_ADDRESS", "RAY_AUTH_TOKEN")), _few():
             _init(
                 address="local",
                 _node_ip_address=HERE,
@@ -162,6 +178,7 @@ def hire(name: str, namespace: str, kind: type, *arguments: object, at: Spot | N
         "get_if_exists": True,
         "max_restarts": -1,
         "max_task_retries": -1,
+        "enable_task_events": False,  # else each message is told to the head, for a dashboard
     }
     if at is None:
         options |= {"num_cpus": 0, "resources": {"node:__internal_head__": 0.001}}
@@ -270,6 +287,21 @@ def _silence() -> Generator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+@contextlib.contextmanager
+def _few() -> Generator[None]:
+    """Ray begins without its helpers of _UNASKED. No option says so; where they are gone, or named anew, nothing is
+    changed."""
+    node: Any = importlib.import_module("ray._private.node").Node
+    before = {name: getattr(node, name) for name in _UNASKED if hasattr(node, name)}
+    for name in before:
+        setattr(node, name, _say_nothing)
+    try:
+        yield
+    finally:
+        for name, helper in before.items():
+            setattr(node, name, helper)
 
 
 def _say_nothing(*_: object, **__: object) -> None:
