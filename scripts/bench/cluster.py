@@ -3,14 +3,17 @@
 
     scripts/bench/cluster.py messages [--rounds 3]
     scripts/bench/cluster.py count [--images 6000] [--rate 0] [--workers 1 2]
-    scripts/bench/cluster.py crawl [--rounds 3] [--images 6000] [--size "300 KB"] [--workers 1 2]
+    scripts/bench/cluster.py crawl [--rounds 3] [--images 6000] [--size "300 KB"] [--workers 1 2] [--apart]
 
 `messages` starts Ray with the real coordinator and budget and sends them what workers and drivers send; CPU is what the
 kernel accounts to the actor's process. `count` runs workers, driver, coordinator and budget in one loop, each message
 on its way for as long as Ray takes, and counts them: whoever else uses the machine changes little. `crawl` fetches the
-same works from nginx on loopback with one process, and with workers on a Ray that runs already; CPU is of all processes
-of the run (driver, workers, coordinator, budget, Ray's own) while the middle nine tenths of the images came: starting
-up is told apart. The machine may be shared: ratios mean something.
+same works from nginx on loopback with one process, with as many plain processes as there are workers, each with its
+part of the list and of the connections, and with workers on a Ray that runs already; CPU is of all processes of the run
+(driver, workers, coordinator, budget, Ray's own) while the middle nine tenths of the images came: starting up is told
+apart. With `--apart` nginx has its core for itself, and all else shares the others: who finds a socket that nginx is
+just filling wakes five times as often, so where things run changes what an image costs. The machine may be shared:
+ratios mean something.
 """
 
 from __future__ import annotations
@@ -29,12 +32,13 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import bench_origin
 from bench_origin import SIZES, Origin
-from contenders import WHOLE, Job
+from contenders import CONNECTIONS, WHOLE, Job
 
 if TYPE_CHECKING:
     from crawler.cluster.ray_crew import Crew
@@ -43,8 +47,7 @@ if TYPE_CHECKING:
 bench_origin.FIRST_PORT = 21_000 + os.getpid() % 1000 * 10
 """More than one of us may run."""
 TICKS = os.sysconf("SC_CLK_TCK")
-TRIP_S = 0.002
-"""A message of Ray there and back."""
+TRIP_S = 0.002  # a message of Ray, there and back
 
 
 class Crawled(NamedTuple):
@@ -259,37 +262,39 @@ def job_of(base: Path, name: str, origin: Origin, args: argparse.Namespace) -> t
 KINDS = {"ray::Hand": "workers", "ray::Desk": "coordinator", "ray::Till": "budget"}
 
 
-def kind_of(pid: int, text: str, driver: int) -> str:
+def kind_of(pid: int, text: str, drivers: set[int]) -> str:
     """What a process of a run is."""
-    if pid == driver:
+    if pid in drivers:
         return "driver"
     return next((kind for start, kind in KINDS.items() if text.startswith(start)), "Ray itself")
 
 
-def crawled(job: Job, images: int, flags: list[str]) -> Crawled:
-    """One run, watched from outside."""
-    command = WHOLE["crawler, whole job"](job)
+def crawled(jobs: list[Job], images: int, flags: list[str]) -> Crawled:
+    """One run, or several beside each other, watched from outside."""
     mark = f"RAY_AUTH_TOKEN_PATH={os.environ['RAY_AUTH_TOKEN_PATH']}"
-    variables = {**os.environ, **command.env}
-    log, cpu, kinds = job.out / "log.jsonl", dict[int, float](), dict[int, str]()
+    cpu, kinds = dict[int, float](), dict[int, str]()
     seen: list[tuple[float, int, dict[str, float]]] = []
-    with (job.folder / "said").open("wb") as said:
-        began = time.perf_counter()
-        run = subprocess.Popen([*command.argv, *flags], stdout=said, stderr=said, cwd=job.folder, env=variables)
-        while run.poll() is None:
-            for pid, text in marked(mark).items():
-                cpu[pid] = max(cpu.get(pid, 0.0), cpu_of(pid))
-                kinds[pid] = kind_of(pid, text, run.pid)
-            sums: dict[str, float] = dict.fromkeys(kinds.values(), 0.0)
-            for pid, seconds in cpu.items():
-                sums[kinds[pid]] += seconds
-            count = sum(1 for _ in (job.out / "images").rglob("*.*")) if (job.out / "images").exists() else 0
-            seen.append((time.perf_counter() - began, count, sums))
-            time.sleep(0.3)
-    if run.returncode or log.read_bytes().count(b'"event":"stored"') < images:
-        failed = [line for line in log.read_text().splitlines() if '"event":"failed"' in line]
-        said = (job.folder / "said").read_text()[-1000:]
-        raise SystemExit("\n".join((f"{flags}: exit code {run.returncode}", *failed[:3], said)))
+    began = time.perf_counter()
+    runs = [begun(job, flags) for job in jobs]
+    pids = {run.pid for run in runs}
+    while any(run.poll() is None for run in runs):
+        for pid, text in marked(mark).items():
+            kind = kind_of(pid, text, pids)
+            if (
+                "--ray" in flags or kind == "driver"
+            ):  # Ray is there all the time, and no part of who knows nothing of it
+                cpu[pid], kinds[pid] = max(cpu.get(pid, 0.0), cpu_of(pid)), kind
+        sums: dict[str, float] = dict.fromkeys(kinds.values(), 0.0)
+        for pid, seconds in cpu.items():
+            sums[kinds[pid]] += seconds
+        count = sum(1 for job in jobs for _ in (job.out / "images").rglob("*.*"))
+        seen.append((time.perf_counter() - began, count, sums))
+        time.sleep(0.3)
+    logs = [(job.out / "log.jsonl").read_bytes() for job in jobs]
+    if any(run.returncode for run in runs) or sum(log.count(b'"event":"stored"') for log in logs) < images:
+        failed = [line for log in logs for line in log.decode().splitlines() if '"event":"failed"' in line]
+        said = "".join((job.folder / "said").read_text()[-1000:] for job in jobs)
+        raise SystemExit("\n".join((f"{flags}: exit codes {[run.returncode for run in runs]}", *failed[:3], said)))
     first = next(one for one in seen if one[1] > 0.05 * images)
     last = next((one for one in seen if one[1] >= 0.95 * images), seen[-1])
     done = last[1] - first[1]
@@ -297,14 +302,32 @@ def crawled(job: Job, images: int, flags: list[str]) -> Crawled:
     return Crawled(costs, next(t for t, n, _ in seen if n), done / (last[0] - first[0]))
 
 
+def begun(job: Job, flags: list[str]) -> subprocess.Popen[bytes]:
+    """A run in its folder."""
+    command = WHOLE["crawler, whole job"](job)
+    with (job.folder / "said").open("wb") as said:
+        return subprocess.Popen(
+            [*command.argv, *flags], stdout=said, stderr=said, cwd=job.folder, env={**os.environ, **command.env}
+        )
+
+
+def parts_of(job: Job, count: int) -> list[Job]:
+    """The same works for so many processes that know nothing of each other."""
+    parts = [replace(job, folder=job.folder / str(n), ids=job.ids[n::count]) for n in range(count)]
+    for part in parts:
+        part.out.mkdir(parents=True)
+    return parts
+
+
 def started(base: Path) -> tuple[subprocess.Popen[bytes], str]:
     """A head of Ray on the loopback, up, and its address: what is measured is a crawl, once that has started."""
     port = bench_origin.FIRST_PORT + 9
     (base / "token").write_text("b" * 64)
     os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN_PATH=str(base / "token"), RAY_USAGE_STATS_ENABLED="0")
-    os.environ.update({"RAY_worker_niceness": "0"})  # as docs/cluster.md says, and as a Ray of our own has it
+    as_told = dict.fromkeys(("event_stats", "enable_timeline", "enable_metrics_collection", "worker_niceness"), "0")
+    os.environ.update({f"RAY_{name}": value for name, value in as_told.items()})  # as docs/cluster.md says
     words = ["--head", "--node-ip-address=127.0.0.2", f"--port={port}", "--include-dashboard=false", "--num-cpus=2"]
-    words += [f"--temp-dir={base}/r", "--object-store-memory=80000000", "--block"]
+    words += ["--include-log-monitor=false", f"--temp-dir={base}/r", "--object-store-memory=80000000", "--block"]
     with (base / "ray").open("wb") as said:
         head = subprocess.Popen(
             [sys.executable, "-m", "ray.scripts.scripts", "start", *words], stdout=said, stderr=said
@@ -320,17 +343,23 @@ def crawl(args: argparse.Namespace) -> None:
     base = Path(tempfile.mkdtemp(dir=args.dir))
     base.chmod(0o755)  # nginx reads it as somebody else
     origin = Origin(base / "origin", 0)
+    if args.apart:
+        os.sched_setaffinity(0, os.sched_getaffinity(0) - {0})  # nginx has a mask of its own
     head, address = started(base)
-    ways: dict[str, list[str]] = {"one process": []}
+    ways: dict[str, tuple[int, list[str]]] = {"one process": (1, [])}
     for workers in args.workers:
-        ways[f"{workers} on Ray"] = ["--ray", address, "--cluster.workers", str(workers)]
+        part = str(CONNECTIONS // workers)
+        alone = ["--limits.api.connections", part, "--limits.images.connections", part]
+        if workers > 1:
+            ways[f"{workers} plain processes"] = (workers, [*alone, "--limits.works", str(64 // workers)])
+        ways[f"{workers} on Ray"] = (1, ["--ray", address, "--cluster.workers", str(workers)])
     found: dict[str, list[Crawled]] = {name: [] for name in ways}
     try:
         origin.start(args.images)
         for number in range(args.rounds):
-            for name, flags in ways.items():
+            for name, (count, flags) in ways.items():
                 job, listed = job_of(base, f"{name}{number}", origin, args)
-                found[name].append(crawled(job, listed, flags))
+                found[name].append(crawled(parts_of(job, count), listed, flags))
                 shutil.rmtree(job.folder)
                 print(name, json.dumps(found[name][-1]), file=sys.stderr, flush=True)
     finally:
@@ -360,6 +389,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=0, help="of images and metadata a second, to count messages")
     parser.add_argument("--size", choices=list(SIZES), default="300 KB")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--apart", action="store_true", help="nginx has its core for itself")
     parser.add_argument("--dir", type=Path, default=Path("/dev/shm"), help="where files go")  # noqa: S108
     args = parser.parse_args()
     {"messages": messages, "count": count, "crawl": crawl}[args.what](args)
