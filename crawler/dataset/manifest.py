@@ -155,6 +155,8 @@ class Manifest:
         try:
             old: dict[str, Any] = orjson.loads(read(path))
             earlier = [_shard(shard) for shard in old["shards"]]
+            if type(old["complete"]) is not bool or type(old["totals"]) is not dict:
+                raise ValueError("no export")
         except FileNotFoundError:
             strange = sorted(p.name for p in self.out.iterdir() if p.name not in (SCRATCH, INDEX))
             if strange:
@@ -256,6 +258,10 @@ def _shard(told: Any) -> dict[str, Any]:
     size = shard["table_bytes" if "folder" in shard else "bytes"]
     if not (isinstance(shard["name"], str) and isinstance(shard["split"], str) and isinstance(size, int)):
         raise ValueError("no shard")
+    if not all(type(shard[name]) is int for name in ("samples", "images", "bytes")):
+        raise ValueError("no counts")
+    if not all(type(count) is int for count in dict(shard.get("left_out", {})).values()):
+        raise ValueError("no counts")
     if "/" in shard["name"] or leads_out(shard["name"]):
         raise ValueError("a shard elsewhere")
     return shard

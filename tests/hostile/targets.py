@@ -16,6 +16,7 @@ from pathlib import Path
 import orjson
 import uvloop
 from protego import Protego
+from targets_kept import KEPT
 
 sys.path.append(str(Path(__file__).parent.parent / "fetch"))
 
@@ -370,5 +371,6 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
     "judgements": (judgements, [b"".join(_JUDGED), *_JUDGED]),
     "candidates": (candidates, [_CANDIDATE]),
     "wire": (wire, [_HEAD, b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", _CHUNKED, _PACKED]),
+    **KEPT,
     "words": (words, ["\x1b[31mtitle\u202e\u200d\ufe0f".encode(), b"\x9b2J"]),
 }
