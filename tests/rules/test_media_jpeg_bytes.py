@@ -1,8 +1,9 @@
 """JPEG by numbers: what each marker, each length and each byte of a size means."""
 
 import pytest
-from media_kit import cut_everywhere, frame, goes_on, in_pieces, jpeg, said, segment
+from media_kit import cut_everywhere, frame, goes_on, in_pieces, jpeg, said, segment, words
 
+from crawler.rules.media import inspect
 from crawler.rules.media_plain import plain
 
 SCAN = segment(0xDA, b"\1\1\0\0\x3f\0") + b"\x12\xff\x00\x34\xff\xd0\x56"
@@ -96,6 +97,17 @@ def test_between_segments_anything_may_stand_but_a_marker() -> None:
     for between in (b"\0", b"\xd9", b"\xff\x00", b"\xff\xff", b"\xff" * 7, b"\xff\xd7\x00\x10", b"garbage \xff\xd3"):
         assert said(jpeg(FRAME, between, SCAN, between)) == WHOLE, between
     assert said(jpeg(b"\xff\0\xd9", FRAME, SCAN)) == said(jpeg(b"\xff\xff", FRAME, SCAN)) == WHOLE
+
+
+@pytest.mark.parametrize("size", [254, 255, 256, 257, 258, 300, 512, 65533])
+@pytest.mark.parametrize("code", [0xC2, 0xDA, 0xDC, 0xDB, 0xE1, 0xFE])
+def test_a_length_has_two_bytes(code: int, size: int) -> None:
+    """The high one first; what it counts is full of ends, and none of them is one."""
+    data = jpeg(FRAME, segment(code, b"\x08\0\2\0\3" + (b"\xff\xd9" * size)[: size - 5]), b"\xd9", SCAN)
+    found = "image/jpeg jpg 3x2" if code == 0xC2 else WHOLE
+    for cuts in ((), (40,), (len(data) - 1,), range(0, len(data), 7)):
+        assert in_pieces(data, *cuts) == words(inspect(data)) == found
+        assert in_pieces(data[:-1], *cuts) == words(inspect(data[:-1])) == goes_on("jpeg", data[:-1])
 
 
 @pytest.mark.parametrize("code", sorted({*range(0xC0, 0xFF)} - NOTHING - {0xD8, 0xD9}))
