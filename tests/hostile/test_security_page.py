@@ -22,9 +22,8 @@ def test_a_row_is_shown_by_tests(row: str) -> None:
         if word.endswith(".py"):
             path = TESTS / word.removeprefix("tests/")
             path = path if path.exists() else TESTS / Path(word).name
-            file = path.read_text() + (
-                (TESTS / "hostile/targets.py").read_text() if path.name == "test_fuzz.py" else ""
-            )
+            more = ("targets.py", "targets_kept.py") if path.name == "test_fuzz.py" else ()
+            file = path.read_text() + "".join((TESTS / "hostile" / name).read_text() for name in more)
             found += 1
         elif not word.startswith("hostile/corpus/"):
             assert re.search(rf'def test_\w*{word}|^    "{word}": \(', file, re.MULTILINE), word
