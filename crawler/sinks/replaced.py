@@ -16,7 +16,7 @@ from pathlib import Path
 
 from crawler.disk import Disk
 from crawler.sinks.sink import Pending
-from crawler.within import fresh, no_link, no_links
+from crawler.within import fresh, no_link, no_links, plain
 
 PATH = re.compile(r"images/[0-9]{3}/[^/\0]+\.[a-z]+")
 _NAME = re.compile(r"([0-9]{3})_(.+)\.([0-9a-f]{16})\.([a-z]+)")
@@ -56,6 +56,7 @@ class Replaced:
 
     def pending(self) -> list[Pending]:
         """The second names for which nothing was settled."""
+        no_link(self._pending)
         try:
             names = sorted(os.listdir(self._pending))
         except FileNotFoundError:
@@ -81,13 +82,13 @@ class Replaced:
 
     def _is(self, path: Path, digest: str) -> bool:
         try:
-            with path.open("rb") as file:
+            with open(path, "rb", opener=plain) as file:
                 return hashlib.file_digest(file, "sha256").hexdigest().startswith(digest)
-        except (FileNotFoundError, IsADirectoryError):
+        except (FileNotFoundError, IsADirectoryError, PermissionError):
             return False
 
     def _copy(self, source: Path, target: Path) -> None:
-        with source.open("rb") as old, fresh(target) as new:
+        with open(source, "rb", opener=plain) as old, fresh(target) as new:
             shutil.copyfileobj(old, new, 1 << 20)
             new.flush()
             self._disk.sync(new.fileno())

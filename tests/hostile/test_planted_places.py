@@ -24,6 +24,7 @@ from crawler.log.reader import replay
 from crawler.pairs.judgements import Judged, Pair
 from crawler.pairs.ledger import Ledger
 from crawler.sinks.folder import Folder
+from crawler.sinks.replaced import Replaced
 from crawler.stop import StorageFailed
 
 IMAGE = "images/034/34_p0.png"
@@ -162,6 +163,34 @@ def test_an_image_with_a_second_name(tmp_path: Path, outside: Path) -> None:
         os.link(outside / "secret", root / IMAGE)
         assert purge(root, Choice(ids=frozenset({34}))).files == 2
     assert not (root / IMAGE).exists()
+
+
+@pytest.mark.parametrize("name", ["replacing", "replaced"])
+def test_files_of_edited_works_behind_a_link(name: str, tmp_path: Path, outside: Path) -> None:
+    """A link in place of where an edited work's old files wait, or are kept: nothing behind it is moved or removed."""
+    root = run_of(tmp_path / "run")
+    waiting = f"034_34_p9.{'0' * 16}.png"
+    (outside / waiting).write_bytes(SECRET)
+    (root / ".crawl" / "replacing").mkdir()
+    (root / ".crawl" / "replacing" / waiting).write_bytes(SECRET)
+    if name == "replacing":
+        shutil.rmtree(root / ".crawl" / name)
+    (root / ".crawl" / name).symlink_to(outside)
+    kept = Replaced(root, Disk())
+    with untouched(outside), pytest.raises(OSError, match="symbolic link"):
+        kept.settle(kept.pending(), {})
+
+
+def test_what_waits_for_an_edited_work(tmp_path: Path) -> None:
+    """The control, and a pipe under an image's name: what waits is kept, and nobody waits for the pipe."""
+    root = run_of(tmp_path / "run")
+    waiting = f"034_34_p9.{'0' * 16}.png"
+    (root / ".crawl" / "replacing").mkdir()
+    (root / ".crawl" / "replacing" / waiting).write_bytes(SECRET)
+    os.mkfifo(root / "images/034/34_p9.png")
+    kept = Replaced(root, Disk())
+    kept.settle(kept.pending(), {})
+    assert [path.read_bytes() for path in kept.folder.iterdir()] == [SECRET]
 
 
 def test_an_output_folder_that_is_a_link(tmp_path: Path) -> None:
