@@ -113,7 +113,7 @@ def two_works(root: Path, path: str, last: bool) -> Path:
     return root
 
 
-@pytest.mark.parametrize("last", [False, True], ids=["middle", "end"])
+@pytest.mark.parametrize("last", [False, pytest.param(True, marks=pytest.mark.long)], ids=["middle", "end"])
 @pytest.mark.parametrize("path", PATHS)
 def test_a_line_that_names_another_place(path: str, last: bool, tmp_path: Path, outside: Path) -> None:
     """`..`, absolute and odd paths, and those of another image: the line is damage, told by file, byte and line. No
