@@ -42,7 +42,7 @@ from bisect import bisect_right
 from collections.abc import Collection, Mapping
 from functools import cache
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from zlib import crc32
 
 import orjson
@@ -84,7 +84,7 @@ _COLLECTED: Mapping[str, Collection[type]] = {
 }  # fmt: skip
 """The same, in lines of `crawler collect`."""
 _DESCRIBED_KEYS = 6
-_new = tuple.__new__
+_new = cast(Any, tuple).__new__
 """Of a named tuple: past its own, which is a call in Python."""
 
 
