@@ -66,7 +66,9 @@ _WORK = b',"work":'
 """In JSON a quote inside a string is escaped: where these bytes stand, they are a key."""
 _EVENT = b'"event":"'
 _STORED_KEYS = 15
-_OF_STORED = itemgetter("log", "seq", "t", "id", "page", "path", "bytes", "sha256", "mime", "quality")
+_OF_STORED = itemgetter(
+    "log", "seq", "t", "id", "page", "path", "bytes", "sha256", "mime", "quality", "width", "height", "url"
+)
 _USUAL = frozenset({".jpg", ".png", ".gif"})
 """How most paths end."""
 _KINDS: Mapping[str, Collection[type]] = {
@@ -158,7 +160,7 @@ def skim(raw: bytes) -> Glimpse | Line | None:
         if body.startswith(b'stored","log":', at):
             fields = orjson.loads(raw)
             if len(fields) == _STORED_KEYS:
-                log, seq, t, id, page, path, size, sha256, mime, quality = _OF_STORED(fields)
+                log, seq, t, id, page, path, size, sha256, mime, quality, _, _, _ = _OF_STORED(fields)
                 right = type(seq) is int and seq >= 1 and type(log) is str and type(t) is str and type(quality) is str
                 if right and type(sha256) is str and type(mime) is str and type(size) is int and size >= 0:
                     if type(id) is int and type(page) is int and path[-4:] in _USUAL:
