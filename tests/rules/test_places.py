@@ -88,8 +88,8 @@ def test_a_snapshot_with_pages_of_images_comes_back() -> None:
             Described(8, (Image(page, "u"), Image(9, "v")), {}),
         )
         back = unpack(b"".join(pack(found)))
-        assert [(id, dict(facts)) for id, facts in back.unfinished] == [
-            (id, dict(facts)) for id, facts in found.unfinished
+        assert [(id, each(facts)) for id, facts in back.unfinished] == [
+            (id, each(facts)) for id, facts in found.unfinished
         ]
         assert len(back.unfinished) == 4
 
