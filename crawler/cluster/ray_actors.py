@@ -106,8 +106,9 @@ class Till:
         self._inner: Any = None
 
     def know(self, known: Mapping[str, Throttled]) -> None:
-        """What limiters told in earlier runs, by host: said by the driver before there are workers, and again as long
-        as it lives, for a budget that was begun again. Until then there is nothing to be had."""
+        """What limiters told in earlier runs, by host: said by the driver when it begins to crawl, and again
+        whenever a question of its own had no answer: this may be a budget that was begun again. Until then there is
+        nothing to be had."""
         if self._inner is None:
             from crawler.cluster.ray_parts import budget
 

@@ -78,7 +78,7 @@ class Crew:
     ) -> None:
         self.plan = plan
         self.coordinator = FarCoordinator(plan.namespace)
-        self.budget = FarBudget(plan.namespace)
+        self.budget = FarBudget(plan.namespace, self._meet)
         self.drain = drain
         self.known = known
         self._workers = workers
@@ -145,26 +145,38 @@ class Crew:
             for task in tasks:
                 task.cancel()
 
+    async def _meet(self) -> None:
+        """The budget gave the driver no answer: it may have been begun again, and know nothing."""
+        try:
+            async with asyncio.timeout(5 * EVERY_S):
+                await self.introduce(self.known())
+        except (TimeoutError, ray_door.trouble()):
+            await self._restore()
+
+    async def _restore(self) -> None:
+        """Ray begins coordinator and budget again, but for some that it has given up."""
+        with suppress(ray_door.trouble()):
+            await asyncio.to_thread(self._seat)
+
     async def _pulse(self) -> None:
         """Say that there is a driver; hear whether somebody wants the crawl stopped."""
         asked = False
+        await self._meet()
         while True:
             try:
                 async with asyncio.timeout(5 * EVERY_S):
-                    await self.introduce(self.known())
                     stop = await self._desk.pulse.remote(*self._me)
                 if stop and not asked:
                     asked = True
                     self._tell("Stopping, as `--stop` asked: what is on the wire is finished first.")
                     self.drain("interrupted", 143, "")
             except (TimeoutError, ray_door.trouble()):
-                with suppress(ray_door.trouble()):  # Ray begins them again, but for some that it has given up
-                    await asyncio.to_thread(self._seat)
+                await self._restore()
             await asyncio.sleep(EVERY_S)
 
     async def _hire(self, keep: Callable[[Coroutine[Any, Any, None]], None]) -> None:
         """A worker for each place that has none yet; nodes that come are places too."""
-        while True:
+        while not self._workers or len(self._hired) < self._workers:
             alive = await asyncio.to_thread(ray_door.nodes)
             places = {f"worker-{node.id[:12]}": Spot(node.id, elsewhere=False) for node in alive}
             if self._workers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -110,14 +110,23 @@ class FarCoordinator:
         await self._ask("halt", worker, halt)
 
 
-class FarBudget:
-    """`protocol.RateBudget` by messages."""
+async def _nothing() -> None:
+    return None
 
-    def __init__(self, namespace: str) -> None:
+
+class FarBudget:
+    """`protocol.RateBudget` by messages. `missed` is awaited where the driver's question had no answer."""
+
+    def __init__(self, namespace: str, missed: Callable[[], Awaitable[None]] = _nothing) -> None:
         self._ask = Line(TILL, namespace, TILL_S).ask
+        self.missed = missed
 
     async def reserve(self, worker: str, asks: Sequence[Ask], moment: Moment | None = None) -> Grants:
         return await self._ask("reserve", worker, tuple(asks), moment)
 
     async def told(self, upto: int, word: Word | None = None) -> Told:
-        return await self._ask("told", upto, word)
+        try:
+            return await self._ask("told", upto, word)
+        except Unreachable:
+            await self.missed()
+            raise
