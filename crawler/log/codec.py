@@ -202,6 +202,8 @@ def sound(event: Event) -> bool:
             return all(is_page(image.page) for image in event.images)
         case Failed():
             return event.page is None or is_page(event.page)
+        case Voided():
+            return type(event.seq) is int and event.seq >= 0
         case _:
             return True
 
