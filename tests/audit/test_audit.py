@@ -236,7 +236,7 @@ def test_a_log_cannot_lead_out_of_images(tmp_path: Path, path: str) -> None:
     root = tmp_path / "d"
     line = stored(root, 1, 0, picture(1))
     (root / line.path).unlink()
-    note(root, opened(1), described(1, 1), Stored(1, 0, path, *line_rest(line)))
+    note(root, opened(2), described(1, 1), Stored(1, 0, path, *line_rest(line)), Gone(2, "not_found"))
     with pytest.raises(LogDamaged, match="of another place"):
         audit(root)
     mended = repair(root)
