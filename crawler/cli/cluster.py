@@ -62,16 +62,21 @@ def crew(loaded: Loaded, talk: Talk, address: str) -> Generator[Crew]:
     from crawler.cluster import ray_door
     from crawler.cluster.ray_actors import dissolve
     from crawler.cluster.ray_crew import Crew, plan_of
+    from crawler.cluster.ray_guard import watched
     from crawler.log.files import InUse
 
     plan = plan_of(loaded.settings, secret_of(loaded))
     wanted = loaded.settings.cluster.workers
     if not address:
         talk.say(f"Starting Ray on this machine, for {wanted} workers.")
-    with ray_door.joined(address) if address else ray_door.own(wanted):
+    with (
+        watched(f"--ray {address}" if address else "cluster.workers") as answered,
+        ray_door.joined(address) if address else ray_door.own(wanted),
+    ):
         each = address and loaded.origin["cluster.workers"].kind == "default"
         made = Crew(plan, 0 if each else wanted, talk.say)
         made.attach()
+        answered()
         try:
             yield made
         except InUse:
@@ -106,12 +111,14 @@ def stop(loaded: Loaded, talk: Talk, address: str) -> int:
     from crawler.cluster import ray_door
     from crawler.cluster.ray_crew import plan_of
     from crawler.cluster.ray_crew import stop as drain
+    from crawler.cluster.ray_guard import watched
 
     if not address:
         raise UsageError("--stop goes with --ray HOST:PORT; a run on this machine alone ends with Ctrl-C")
     check(loaded, address)
     plan = plan_of(loaded.settings, secret_of(loaded))
-    with ray_door.joined(address):
+    with watched(f"--ray {address}") as answered, ray_door.joined(address):
+        answered()
         found = asyncio.run(drain(plan, talk.say))
     talk.say("It is over; the same command without --stop goes on." if found else "No crawl of this output runs there.")
     return 0

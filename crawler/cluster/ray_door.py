@@ -121,6 +121,11 @@ def own(workers: int) -> Generator[None]:
                 include_dashboard=False,
             )
             yield
+    except Unjoined as error:
+        raise Unjoined(
+            f"cluster.workers: {error}. This run ends here, and nothing is lost: run the same command again, with "
+            "fewer workers if this machine is short of memory"
+        ) from None
     finally:
         _leave()
         shutil.rmtree(home, ignore_errors=True)
@@ -342,9 +347,13 @@ def _is_loopback(host: str) -> bool:
 def _lets_anybody_in(address: str) -> bool:
     """Ask as somebody without a token would."""
     variables = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH_")}
-    asked = subprocess.run(  # noqa: S603 - our own interpreter and words
-        [sys.executable, "-c", _OPEN, address], env=variables, capture_output=True, check=False, timeout=60
-    )
+    words = [sys.executable, "-c", _OPEN, address]
+    try:
+        asked = subprocess.run(words, env=variables, capture_output=True, check=False, timeout=ANSWER_S)  # noqa: S603
+    except subprocess.TimeoutExpired:
+        raise Unjoined(
+            f"--ray {address}: no answer in {ANSWER_S:.0f} s: is it Ray's head that listens there?"
+        ) from None
     return asked.returncode == 0
 
 

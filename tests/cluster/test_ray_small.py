@@ -4,21 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from judge import judge, lines
 from origin_process import far_origin
 from ray_kit import CANARY, actors, budget_kept, config_of, of_ray, processes, wait_for
-
-
-@pytest.fixture
-def short() -> Iterator[Path]:
-    """A folder for temporary files with a path that sockets of Ray fit under."""
-    with tempfile.TemporaryDirectory(prefix="r-", dir="/tmp") as folder:
-        yield Path(folder)
 
 
 def test_a_worker_is_killed_and_every_id_is_there_once(tmp_path: Path, short: Path) -> None:
@@ -34,7 +24,6 @@ def test_a_worker_is_killed_and_every_id_is_there_once(tmp_path: Path, short: Pa
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "TMPDIR": str(short)},
         )
         try:
             wait_for(lambda: origin.total > 60 and len(actors(short, "Hand")) == 2, 90)
