@@ -21,14 +21,16 @@ import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, TypeVar, cast
 from zlib import crc32
 
 import orjson
 
 from crawler.cluster.protocol import Shard
 from crawler.cluster.shelf import Shelf
+from crawler.rules.naming import key_problem
 from crawler.sources.source import Item
 from crawler.stop import StorageFailed
 
@@ -37,6 +39,9 @@ ROOT = ".crawl/cluster"
 How = Literal["failed", "expired", "released"]
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_LOG = re.compile(r"[A-Za-z0-9._-]{1,200}\.jsonl")
+"""A log's name, without a folder."""
+T = TypeVar("T")
 _PROBE = "probe"
 _AT_ONCE = 16
 _CRC = b',"crc":"'
@@ -142,10 +147,10 @@ class Round:
 
     async def about(self) -> Mapping[str, Any]:
         """What `Ledger.begin` was told."""
-        found = await self._read("round.json")
+        found = await self._read("round.json", lambda fields: _about(fields["about"]))
         if found is None:
             raise StorageFailed(f"{self.shelf.place}/{self.name}: this round is over")
-        return found["about"]
+        return found
 
     async def remove(self) -> None:
         """All of it, when its commits are in the main log and it is closed."""
@@ -163,11 +168,10 @@ class Round:
 
     async def shard(self, id: str) -> Shard | None:
         """A shard, or None when there is none (any more)."""
-        found = await self._read(f"shards/{_named(id)}.json")
-        if found is None:
-            return None
-        items = tuple([Item(one[0], one[1] if len(one) > 1 else None) for one in found["items"]])
-        return Shard(id, items, base64.b64decode(found["seed"]))
+        return await self._read(
+            f"shards/{_named(id)}.json",
+            lambda fields: Shard(id, tuple(map(_item, fields["items"])), base64.b64decode(fields["seed"])),
+        )
 
     async def shards(self) -> tuple[str, ...]:
         """The ids of all shards that are not trimmed."""
@@ -216,8 +220,7 @@ class Round:
 
     async def reason(self, shard: str, epoch: int, how: How) -> str:
         """Why an attempt came to nothing; "" when nothing is known."""
-        found = await self._read(f"ended/{_named(shard)}.{epoch}.{how}.json")
-        return "" if found is None else str(found["reason"])
+        return await self._read(f"ended/{_named(shard)}.{epoch}.{how}.json", lambda fields: str(fields["reason"])) or ""
 
     async def park(self, parked: Parked) -> None:
         """Give a shard up. A commit that comes all the same wins."""
@@ -228,9 +231,12 @@ class Round:
         """The shards that were given up, by id."""
         found: dict[str, Parked] = {}
         for shard in await self._names("parked"):
-            fields = await self._read(f"parked/{shard}.json")
-            if fields is not None:
-                found[shard] = Parked(shard, str(fields["reason"]), int(fields["failures"]))
+            parked = await self._read(
+                f"parked/{shard}.json",
+                lambda fields, shard=shard: Parked(shard, str(fields["reason"]), _whole(fields["failures"])),
+            )
+            if parked is not None:
+                found[shard] = parked
         return found
 
     # -- commits -------------------------------------------------------------------------------------
@@ -248,11 +254,17 @@ class Round:
 
     async def committed(self, shard: str) -> Commit | None:
         """The commit of a shard, or None while it is not done."""
-        found = await self._read(f"commits/{_named(shard)}.json")
-        if found is None:
-            return None
-        logs = tuple([Part(str(key), int(size), str(sha256), int(lines)) for key, size, sha256, lines in found["logs"]])
-        return Commit(shard, found["epoch"], found["worker"], logs, found["counts"], found["closed"])
+        return await self._read(f"commits/{_named(shard)}.json", lambda fields: self._commit(shard, fields))
+
+    def _commit(self, shard: str, fields: Mapping[str, Any]) -> Commit:
+        logs: list[Part] = []
+        for key, size, sha256, lines in fields["logs"]:
+            if not _of(str, key).startswith(f"{self.name}/logs/") or not _LOG.fullmatch(key, len(self.name) + 6):
+                raise ValueError("a log of another round")
+            logs.append(Part(key, _whole(size), _of(str, sha256), _whole(lines)))
+        counts = {_of(str, name): _whole(count) for name, count in fields["counts"].items()}
+        worker, closed = _of(str, fields["worker"]), _of(bool, fields["closed"])
+        return Commit(shard, _whole(fields["epoch"]), worker, tuple(logs), counts, closed)
 
     async def commits(self) -> tuple[str, ...]:
         """The ids of all shards that are done, merged or not."""
@@ -289,18 +301,20 @@ class Round:
     async def _create(self, key: str, fields: Mapping[str, Any]) -> bool:
         return await _create(self.shelf, f"{self.name}/{key}", fields)
 
-    async def _read(self, key: str) -> Mapping[str, Any] | None:
+    async def _read(self, key: str, read: Callable[[Mapping[str, Any]], T]) -> T | None:
+        """What an object says, None where there is none. Raises Damaged: a checksum can be anybody's."""
         key = f"{self.name}/{key}"
         raw = await self.shelf.get(key)
         if raw is None:
             return None
         found = unsealed(key, raw)
-        if found is None:
-            raise Damaged(
-                f"{self.shelf.place}/{key}: is not as it was written (checksum). Nothing was changed. If you can, put "
-                "the right bytes back; else remove this object: what it says is then done again."
-            )
-        return found
+        if found is not None:
+            with suppress(AttributeError, LookupError, TypeError, ValueError):
+                return read(found)
+        raise Damaged(
+            f"{self.shelf.place}/{key}: is not as it was written ({'contents' if found else 'checksum'}). Nothing was "
+            "changed. If you can, put the right bytes back; else remove this object: what it says is then done again."
+        )
 
     async def _names(self, room: str) -> Iterable[str]:
         start = len(self.name) + len(room) + 2
@@ -318,12 +332,43 @@ def unsealed(key: str, raw: bytes) -> dict[str, Any] | None:
     body, mark, crc = raw.rpartition(_CRC)
     if not mark or crc != b'%08x"}\n' % crc32(body):
         return None
-    found: dict[str, Any] = orjson.loads(raw)
-    return found if found.get("key") == key else None
+    try:
+        found: Any = orjson.loads(raw)
+        return found if found["key"] == key else None
+    except (TypeError, ValueError, KeyError):
+        return None
 
 
 async def _create(shelf: Shelf, key: str, fields: Mapping[str, Any]) -> bool:
     return await shelf.create(key, sealed(key, fields))
+
+
+def _of(kind: type[T], value: Any) -> T:
+    """A value of this very type. Raises TypeError."""
+    if type(value) is not kind:
+        raise TypeError(f"no {kind.__name__}")
+    return value
+
+
+def _whole(value: Any) -> int:
+    """A number from 0 on: True is none. Raises TypeError, ValueError."""
+    number = _of(int, value)
+    if number < 0:
+        raise ValueError("below 0")
+    return number
+
+
+def _about(value: Any) -> Mapping[str, Any]:
+    if type(value) is not dict:
+        raise TypeError("no object")
+    return cast("dict[str, Any]", value)
+
+
+def _item(one: Sequence[Any]) -> Item:
+    id, url = one[0], one[1] if len(one) > 1 else None
+    if not (type(id) is int and id >> 63 == 0) and (type(id) is not str or key_problem(id)):
+        raise ValueError("no id")
+    return Item(id, None if url is None else _of(str, url))
 
 
 def _named(name: str) -> str:

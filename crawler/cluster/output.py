@@ -225,7 +225,7 @@ def _beginning(path: Path, size: int) -> bytes | None:
 
 
 def _put(disk: Disk, path: Path, data: bytes) -> None:
-    file = disk.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    file = disk.fresh(path)  # it may be another file's second name
     try:
         disk.write(file, data)
         disk.sync(file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -84,10 +85,12 @@ class _Same:
     """Whether a file holds what is given piece by piece, and no more."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            self._rest = path.read_bytes()
-        except FileNotFoundError:
-            self._rest = b"?"
+        self._rest = b"?"
+        with suppress(FileNotFoundError):
+            found = os.lstat(path)
+            # A pipe would keep us waiting, and to what has a second name nothing is appended.
+            if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
+                self._rest = path.read_bytes()
         self._at = 0
 
     def compare(self, data: bytes) -> None:

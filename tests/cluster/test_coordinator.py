@@ -285,7 +285,7 @@ async def worker(world: World, name: str) -> None:
             await asyncio.sleep(world.chance.uniform(TTL_S, 5 * TTL_S))  # a zombie: it wakes up and commits
         elif loop.time() >= until:
             continue
-        part = Part(f"logs/{shard.id}.{epoch}.jsonl", 1, "0" * 64, 1)
+        part = Part(f"{world.round.name}/logs/{shard.id}.{epoch}.jsonl", 1, "0" * 64, 1)
         won = await world.round.commit(Commit(shard.id, epoch, name, (part,)))
         if won:
             assert shard.id not in world.won, "committed twice"
@@ -409,7 +409,7 @@ def test_what_was_edited_is_refused(tmp_path: Path) -> None:
         ledger = in_folder(tmp_path)
         round = await ledger.begin({"list": "digest"})
         assert await round.about() == {"list": "digest"}
-        await round.commit(Commit("s1", 1, "w", (Part("logs/a", 9, "0" * 64, 3),), {"images": 2}))
+        await round.commit(Commit("s1", 1, "w", (Part(f"{round.name}/logs/a.jsonl", 9, "0" * 64, 3),), {"images": 2}))
         path = tmp_path / ROOT / round.name / "commits" / "s1.json"
         good = path.read_bytes()
         for bad in (good.replace(b'"images":2', b'"images":3'), good[:-9], b"", b"{}\n", good + b"x"):

@@ -42,7 +42,9 @@ def test_of_eight_racers_one_commits(shelf: Shelf) -> None:
         round = await ledger.begin({"settings": "digest"})
         for shard in shards(3):
             await round.put_shard(shard)
-            commits = [Commit(shard.id, n, f"w{n}", (Part(f"logs/{n}", n, "0" * 64, 1),)) for n in range(8)]
+            commits = [
+                Commit(shard.id, n, f"w{n}", (Part(f"{round.name}/logs/{n}.jsonl", n, "0" * 64, 1),)) for n in range(8)
+            ]
             won = await asyncio.gather(*(round.commit(commit) for commit in commits))
             assert sum(won) == 1
             assert await round.committed(shard.id) == commits[won.index(True)]
@@ -78,17 +80,21 @@ def test_a_round_from_its_beginning_to_its_end(shelf: Shelf) -> None:
         assert await round.reason("s001", 2, "failed") == "broke"
         await round.park(Parked("s002", "it kills", 3))
         assert await round.parked() == {"s002": Parked("s002", "it kills", 3)}
-        part = Part("logs/s000.1.jsonl", 12, "ab" * 32, 2)
+        part = Part(f"{round.name}/logs/s000.1.jsonl", 12, "ab" * 32, 2)
         assert await round.commit(Commit("s000", 1, "w", (part,), {"images": 7}))
         assert await round.committed("s000") == Commit("s000", 1, "w", (part,), {"images": 7})
 
         async def salvage(shard: str, epoch: int) -> tuple[tuple[Part, ...], dict[str, int]]:
-            return ((Part(f"logs/{shard}.{epoch}.jsonl", 3, "cd" * 32, 1),), {"images": 1}) if epoch else ((), {})
+            return (
+                ((Part(f"{round.name}/logs/{shard}.{epoch}.jsonl", 3, "cd" * 32, 1),), {"images": 1})
+                if epoch
+                else ((), {})
+            )
 
         assert set(await round.close(salvage)) == {"s001", "s002"}
         kept = await round.committed("s001")
         assert kept is not None
-        assert (kept.epoch, kept.closed, kept.logs[0].key) == (10, True, "logs/s001.10.jsonl")
+        assert (kept.epoch, kept.closed, kept.logs[0].key) == (10, True, f"{round.name}/logs/s001.10.jsonl")
         assert not await round.commit(Commit("s001", 10, "zombie"))
         await round.trim(["s000", "s001"])
         assert await round.shards() == ("s002",)
