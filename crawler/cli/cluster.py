@@ -70,13 +70,15 @@ def crew(loaded: Loaded, talk: Talk, address: str) -> Generator[Crew]:
     if not address:
         talk.say(f"Starting Ray on this machine, for {wanted} workers.")
     with (
-        watched(f"--ray {address}" if address else "cluster.workers") as answered,
+        watched(f"--ray {address}" if address else "cluster.workers") as guard,
         ray_door.joined(address) if address else ray_door.own(wanted),
     ):
         each = address and loaded.origin["cluster.workers"].kind == "default"
         made = Crew(plan, 0 if each else wanted, talk.say)
         made.attach()
-        answered()
+        guard.answered()
+        if not address:
+            made.lost = guard.lost
         try:
             yield made
         except InUse:
@@ -117,8 +119,8 @@ def stop(loaded: Loaded, talk: Talk, address: str) -> int:
         raise UsageError("--stop goes with --ray HOST:PORT; a run on this machine alone ends with Ctrl-C")
     check(loaded, address)
     plan = plan_of(loaded.settings, secret_of(loaded))
-    with watched(f"--ray {address}") as answered, ray_door.joined(address):
-        answered()
+    with watched(f"--ray {address}") as guard, ray_door.joined(address):
+        guard.answered()
         found = asyncio.run(drain(plan, talk.say))
     talk.say("It is over; the same command without --stop goes on." if found else "No crawl of this output runs there.")
     return 0

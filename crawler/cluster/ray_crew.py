@@ -30,6 +30,8 @@ EVERY_S = 2.0
 """How often the driver says that it lives, and looks for nodes that came."""
 LEAVE_S = 3.0
 """So long workers may take to hear that it is over; then they are ended."""
+LOST_S = 30.0
+"""Our own Ray has one node; when that was not seen for so long, it does not come back."""
 SILENT_S = 15.0
 """A driver on another host that was not heard for so long is gone."""
 CRASHES = 5
@@ -65,7 +67,7 @@ class Crew:
     """Workers for a plan: `workers` of them, or (0) one on each node; on `own`, a Ray that ends with this process.
 
     `tell` says a line to the user; `drain` is called when somebody asked the crawl to stop (reason, code, words);
-    `known` gives what the log knows of limiters.
+    `known` gives what the log knows of limiters; `lost`, on a Ray of our own, ends this process in plain words.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Crew:
         self.budget = FarBudget(plan.namespace, self._meet)
         self.drain = drain
         self.known = known
+        self.lost: Callable[[], None] | None = None
         self._workers = workers
         self._tell = tell
         self._me = (secrets.token_hex(8), socket.gethostname())
@@ -138,6 +141,8 @@ class Crew:
                 tasks.append(group.create_task(work))
 
             tasks.append(group.create_task(self._hire(keep)))
+            if self.lost is not None:
+                tasks.append(group.create_task(self._look(self.lost)))
             await done.wait()
             with suppress(TimeoutError):
                 async with asyncio.timeout(LEAVE_S):  # they clear up behind them
@@ -173,6 +178,19 @@ class Crew:
             except (TimeoutError, ray_door.trouble()):
                 await self._restore()
             await asyncio.sleep(EVERY_S)
+
+    async def _look(self, lost: Callable[[], None]) -> None:
+        """See whether the node of our own Ray is still there. Mostly Ray ends this process when it dies; where it does
+        not, every message waits for ever."""
+        time = asyncio.get_running_loop().time
+        seen = time()
+        while time() - seen < LOST_S:
+            with suppress(TimeoutError, ray_door.trouble()):
+                async with asyncio.timeout(LOST_S / 3):
+                    if await asyncio.to_thread(ray_door.nodes):
+                        seen = time()
+            await asyncio.sleep(5 * EVERY_S)
+        lost()
 
     async def _hire(self, keep: Callable[[Coroutine[Any, Any, None]], None]) -> None:
         """A worker for each place that has none yet; nodes that come are places too."""

@@ -7,6 +7,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Callable, Generator
+from typing import NamedTuple
 
 START_S = 120.0
 """So long Ray may take to begin, or to answer: it gives up by itself sooner where it can (30 s for its raylet, 60 s for
@@ -19,13 +20,20 @@ if [ "$word" != over ]; then printf '%s\\n' "${word:-$1}" >&2; fi
 """Run by a shell beside us: the end of our side of its pipe without a word is the end of this process."""
 
 
+class Guard(NamedTuple):
+    """What the one who watches is told: `answered`, that Ray did; `lost`, that it is gone, which ends this process."""
+
+    answered: Callable[[], None]
+    lost: Callable[[], None]
+
+
 @contextlib.contextmanager
-def watched(what: str) -> Generator[Callable[[], None]]:
+def watched(what: str) -> Generator[Guard]:
     """Watch over a block in which Ray is started or joined (`what`), and over what it does afterwards.
 
     Ray's C++ part ends the process it is in, with code 1, when the head or the node is lost; nothing in Python hears of
-    that, so a shell beside it says what happened. Gives a function to be called once Ray has answered: until then a
-    block that takes longer than START_S ends the process with code 1, and the same words.
+    that, so a shell beside it says what happened. Until it is told that Ray has answered, a block that takes longer
+    than START_S ends the process with code 1, and the same words.
     """
     text = (
         f"{what}: Ray ended, or ended this process, or the process was killed. Nothing that was committed is lost; run "
@@ -45,9 +53,13 @@ def watched(what: str) -> Generator[Callable[[], None]]:
             _tell(aside, late)
             os._exit(1)
 
+    def lost() -> None:
+        _tell(aside, text)
+        os._exit(1)
+
     threading.Thread(target=wait, name="ray-guard", daemon=True).start()
     try:
-        yield heard.set
+        yield Guard(heard.set, lost)
     finally:
         heard.set()
         _tell(aside, "over")

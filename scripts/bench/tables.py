@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _LEFT, _PANEL, _TOP, _ROW = 150, 196, 46, 22
 _LEAST, _DOUBLING = 0.5, 24.0
 """Where a bar begins (times curl), and how wide a doubling is."""
-_UNSHOWN = ("write + rename", "aiohttp")
+_UNSHOWN = ("write + rename", "bare libcurl", "aiohttp")
 _OURS, _OTHERS = "#2f7ebc", "#98a2ae"
 
 

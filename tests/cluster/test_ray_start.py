@@ -22,7 +22,7 @@ LATE = Path(__file__).with_name("ray_late.py")
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("what", "later_s"),
-    [("raylet/raylet", 0.0), ("raylet/raylet", 1.5), ("gcs/gcs_server", 0.6)],
+    [("raylet/raylet", 0.0), ("raylet/raylet", 1.5), ("raylet/raylet", 4.0), ("gcs/gcs_server", 0.6)],
 )
 def test_a_part_of_our_own_ray_dies_while_it_starts(tmp_path: Path, short: Path, what: str, later_s: float) -> None:
     """SIGKILL of the raylet or of the head's books, so long after they came: the command ends with a code of its own
