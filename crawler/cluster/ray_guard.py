@@ -33,7 +33,7 @@ def watched(what: str) -> Generator[Guard]:
 
     Ray's C++ part ends the process it is in, with code 1, when the head or the node is lost; nothing in Python hears of
     that, so a shell beside it says what happened. Until it is told that Ray has answered, a block that takes longer
-    than START_S ends the process with code 1, and the same words.
+    than START_S ends the process with code 1, and words like these.
     """
     text = (
         f"{what}: Ray ended, or ended this process, or the process was killed. Nothing that was committed is lost; run "

@@ -157,15 +157,16 @@ def _unfinished(row: list[Any], logs: list[str]) -> tuple[WorkId, Facts]:
         seq: int = place[1]
         moment: Moment = (place[2], log, seq)
         said: list[Any] = place[3:]
-        pages = [said[0]] if len(said) == 3 else [said[1]] if len(said) == 4 else [image[0] for image in said[0]]
+        if len(said) == 3:
+            fact, pages = Had(moment, *said), [said[0]]
+        elif len(said) == 4:
+            fact, pages = Lost(said[0], moment, said[1], said[2]), [said[1]]
+        else:
+            fact = Seen(moment, tuple(Image(*image) for image in said[0]))
+            pages = [image.page for image in fact.images]
         if not all(page is None or is_page(page) for page in pages):  # parts are named by it
             raise ValueError("a page that no image has")
-        if len(said) == 3:
-            facts[log, seq] = Had(moment, *said)
-        elif len(said) == 4:
-            facts[log, seq] = Lost(said[0], moment, said[1], said[2])
-        else:
-            facts[log, seq] = Seen(moment, tuple(Image(*image) for image in said[0]))
+        facts[log, seq] = fact
     return row[0], facts
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pycurl as _pycurl
+from contenders import CONNECTIONS
 
 curl: Any = _pycurl
-CONNECTIONS = 16
 BUFFER_BYTES = 256 * 1024
 
 

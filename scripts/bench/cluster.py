@@ -280,9 +280,8 @@ def crawled(jobs: list[Job], images: int, flags: list[str]) -> Crawled:
     while any(run.poll() is None for run in runs):
         for pid, text in marked(mark).items():
             kind = kind_of(pid, text, pids)
-            if (
-                "--ray" in flags or kind == "driver"
-            ):  # Ray is there all the time, and no part of who knows nothing of it
+            # Ray is there all the time, and no part of who knows nothing of it.
+            if "--ray" in flags or kind == "driver":
                 cpu[pid], kinds[pid] = max(cpu.get(pid, 0.0), cpu_of(pid)), kind
         sums: dict[str, float] = dict.fromkeys(kinds.values(), 0.0)
         for pid, seconds in cpu.items():
