@@ -89,27 +89,17 @@ class LedgerCoordinator:
         if rounds and self._round is None:
             await self.begin(rounds[-1].name)
 
-    async def offer(self, shards: Sequence[Shard]) -> int:
-        """See `Coordinator`: each must have been written to the ledger."""
-        if self._round is None:
-            return 0
-        left = self._left
-        for taken, shard in enumerate(shards):
-            if shard.id in self._cases:
-                continue
-            if left <= 0:
-                return taken
-            left -= 1
-            self._finished = False  # a late `finish` of another round, or the driver thought better of it
-            self._cases[shard.id] = self._todo[shard.id] = Case(shard.id, shard if len(self._todo) < _KEPT else None)
-        return len(shards)
-
     async def finish(self) -> None:
         """See `Coordinator`."""
         self._finished = True
 
-    async def view(self) -> View:
-        """See `Coordinator`."""
+    async def view(self, merged: Sequence[str] = (), offered: Sequence[Shard] = ()) -> View:
+        """See `Coordinator`: each that is offered must have been written to the ledger."""
+        for id in merged:
+            case = self._cases.get(id)
+            if case is not None and case.stage in ("committed", "parked"):
+                del self._cases[id]
+        taken = self._take_up(offered) if self._round is not None else 0
         await self._look()
         cases = self._cases.values()
         return View(
@@ -122,14 +112,8 @@ class LedgerCoordinator:
             halt=self._halt,
             draining=self._draining,
             round=self._round.name if self._round is not None else "",
+            taken=taken,
         )
-
-    async def merged(self, shards: Sequence[str]) -> None:
-        """See `Coordinator`."""
-        for id in shards:
-            case = self._cases.get(id)
-            if case is not None and case.stage in ("committed", "parked"):
-                del self._cases[id]
 
     async def drain(self) -> None:
         """See `Coordinator`."""
@@ -210,6 +194,19 @@ class LedgerCoordinator:
         self._halt = self._halt or halt
 
     # -- leases --------------------------------------------------------------------------------------
+
+    def _take_up(self, shards: Sequence[Shard]) -> int:
+        """As many as there is room for; how many these are, with those that are here already."""
+        left = self._left
+        for taken, shard in enumerate(shards):
+            if shard.id in self._cases:
+                continue
+            if left <= 0:
+                return taken
+            left -= 1
+            self._finished = False  # a late `finish` of another round, or the driver thought better of it
+            self._cases[shard.id] = self._todo[shard.id] = Case(shard.id, shard if len(self._todo) < _KEPT else None)
+        return len(shards)
 
     async def _grant(self, worker: str) -> Case | None:
         """Lease the next shard, if there is one."""

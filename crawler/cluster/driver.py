@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from typing import TypeVar
 
 from crawler.assembly import Wishes, build_disk, settings_digest
@@ -50,12 +49,13 @@ from crawler.words import plural
 
 T = TypeVar("T")
 
-LOOK_S, LOOK_MAX_S = 0.25, 1.0
+LOOK_S, LOOK_MAX_S = 0.25, 2.0
 """So often the driver looks how it stands: often at first, so that short crawls end soon, and more rarely then."""
 PATIENCE_S = 300.0
 """So long coordinator and budget may give no answer."""
-AHEAD = 4
-"""So many shards for each worker wait or are worked on."""
+AHEAD, AHEAD_FIRST = 4, 2
+"""So many shards for each worker wait or are worked on; fewer before it is known how fast it goes, and so how large a
+shard should be."""
 _TTL_S = 30.0
 _NOTHING = View((), (), {}, {}, {}, 0)
 
@@ -262,13 +262,13 @@ class Driver:
         self._handing_since = loop.time()
         reserve = self._settings.output.reserve_mb * 1_000_000
         round = Round(self._output.shelf, packer.round)
+        merged: Sequence[str] = ()
         while True:
             check_room(sink, self._output.home, reserve, self._books.stop)
-            view = await self._look(round)
-            for shard in await rounds.merge(round, view.committed):
+            view = await self._look(round, merged)
+            merged = view.committed
+            for shard in await rounds.merge(round, merged):
                 packer.give_back(shard.items)
-            if committed := view.committed:
-                await self._ask(partial(self._coordinator.merged, committed))
             if view.halt is not None:
                 self.drain(view.halt.reason, view.halt.code, view.halt.text)
             if self._gate.closed:
@@ -277,18 +277,24 @@ class Driver:
                 if not (view.leased or view.committed) or loop.time() > until:
                     return
                 await asyncio.sleep(LOOK_S)
-            elif not await self._offer(round, packer) and not (view.outstanding or view.committed):
+            elif not await self._pack(round, packer) and not view.outstanding:
                 await self._ask(self._coordinator.finish)
                 return
-            else:
+            elif not (self._waiting and self._room) or len(view.outstanding) - len(view.leased) >= self._crew:
                 passed = loop.time() - self._handing_since
                 with suppress(Draining):
                     await self._gate.sleep(min(max(LOOK_S, passed / 10), LOOK_MAX_S))
 
-    async def _look(self, round: Round) -> View:
-        """How it stands. A coordinator that was begun again in between is told where we are."""
-        while (view := await self._ask(self._coordinator.view)).round != round.name:
+    async def _look(self, round: Round, merged: Sequence[str]) -> View:
+        """How it stands, once these are known to be merged and what waits is handed out. A coordinator that was begun
+        again in between is told where we are."""
+        while True:
+            offered = () if self._gate.closed else tuple(self._waiting[: self._room])
+            view = await self._ask(lambda offered=offered: self._coordinator.view(merged, offered))
+            if view.round == round.name:
+                break
             await self._ask(lambda: self._coordinator.begin(round.name))  # begun again, it would seem that all is done
+        del self._waiting[: view.taken]
         self._view = view
         if self._reloaded:
             limits = self._settings.limits
@@ -296,25 +302,27 @@ class Driver:
         self._parked.update(view.parked)
         return view
 
-    async def _offer(self, round: Round, packer: Packer) -> bool:
-        """Hand out what there is room for; whether there was anything to hand out."""
-        view = self._view
-        workers = max(self._workers, len(view.flights))
+    async def _pack(self, round: Round, packer: Packer) -> bool:
+        """Have ready what there is room for; whether there is anything to hand out, or may be."""
+        workers = self._crew
         packer.speed, packer.sure = self._speed(workers)
-        room = min(view.room, AHEAD * workers + AHEAD - len(view.outstanding))
         try:
-            while len(self._waiting) < room and (shard := await packer.next(workers)) is not None:
+            while len(self._waiting) < self._room and (shard := await packer.next(workers)) is not None:
                 await round.put_shard(shard)
                 self._waiting.append(shard)
         except SourceError as error:
             self._books.stop(error)
-        if not self._waiting:
-            return not packer.over
-        shards = self._waiting[: max(0, room)]
-        if shards:
-            taken = await self._ask(lambda: self._coordinator.offer(shards))
-            del self._waiting[:taken]
-        return True
+        return bool(self._waiting) or not packer.over
+
+    @property
+    def _crew(self) -> int:
+        return max(self._workers, len(self._view.flights))
+
+    @property
+    def _room(self) -> int:
+        """So many shards more may be handed out."""
+        each = AHEAD if self._speed(self._crew)[1] else AHEAD_FIRST
+        return max(0, min(self._view.room, each * (self._crew + 1) - len(self._view.outstanding)))
 
     def _speed(self, workers: int) -> tuple[float, bool]:
         """Works a second and worker: as it was so far (that is sure), before that as fast as one host may be asked; 0:

@@ -89,7 +89,8 @@ class View:
     """The coordinator at one moment, for the driver. `outstanding`: shards neither committed nor parked (ids).
 
     `committed`: not yet `merged`; `parked`: shard to reason; `leased`: shard to worker and epoch; `flights` by worker;
-    `room`: how many shards it would still take. `round`: the ledger's, "" before `begin`.
+    `room`: how many shards it would still take; `taken`: how many of those that were just offered it took, from the
+    front. `round`: the ledger's, "" before `begin`.
     """
 
     outstanding: tuple[str, ...]
@@ -101,16 +102,17 @@ class View:
     halt: Halt | None = None
     draining: bool = False
     round: str = ""
+    taken: int = 0
 
 
 class Coordinator(Protocol):
     """Leases shards. Each method may be called again with the same arguments and means the same then.
 
-    The driver's: begin (a round of the ledger: the one before is forgotten, its leases are lost), offer (takes as many
-    as there is room for, gives how many from the front), finish (no more shards will be offered), view, merged (these
-    commits are in the main log: forget them), drain, obey (other limits for all workers). A coordinator that was
-    started again knows the ledger, and no more: the driver says begin, finish, drain and obey each time it looks, as
-    long as they hold.
+    The driver's: begin (a round of the ledger: the one before is forgotten, its leases are lost), view (first these
+    commits are forgotten, as they are `merged` into the main log; then as many of those `offered` are taken as there is
+    room for; all that in one message, which is most of what a driver says), finish (no more shards will be offered),
+    drain, obey (other limits for all workers). A coordinator that was started again knows the ledger, and no more: the
+    driver says begin, finish, drain and obey each time it looks, as long as they hold.
     The worker's: lease (`ask` counts 1, 2, 3… in its life and stays the same when the message is sent again), renew
     (every quarter of the ttl, for all it holds), commit (its commit object exists), release (it gives a shard back
     unfinished), fail (an attempt broke: counts against the shard), halt.
@@ -118,10 +120,8 @@ class Coordinator(Protocol):
     """
 
     async def begin(self, round: str) -> None: ...
-    async def offer(self, shards: Sequence[Shard]) -> int: ...
+    async def view(self, merged: Sequence[str] = (), offered: Sequence[Shard] = ()) -> View: ...
     async def finish(self) -> None: ...
-    async def view(self) -> View: ...
-    async def merged(self, shards: Sequence[str]) -> None: ...
     async def drain(self) -> None: ...
     async def obey(self, limits: LimitsSettings) -> None: ...
     async def lease(self, worker: str, ask: int) -> Orders: ...

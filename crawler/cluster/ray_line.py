@@ -73,17 +73,11 @@ class FarCoordinator:
     async def begin(self, round: str) -> None:
         await self._ask("begin", round)
 
-    async def offer(self, shards: Sequence[Shard]) -> int:
-        return await self._ask("offer", tuple(shards))
-
     async def finish(self) -> None:
         await self._ask("finish")
 
-    async def view(self) -> View:
-        return await self._ask("view")
-
-    async def merged(self, shards: Sequence[str]) -> None:
-        await self._ask("merged", tuple(shards))
+    async def view(self, merged: Sequence[str] = (), offered: Sequence[Shard] = ()) -> View:
+        return await self._ask("view", tuple(merged), tuple(offered))
 
     async def drain(self) -> None:
         await self._ask("drain")

@@ -113,7 +113,7 @@ async def desk_messages(crew: Crew, pid: int, folder: Path, items: int) -> None:
     shards = [Shard(f"s{n:05}", tuple([Item(1000 * n + m, None) for m in range(items)])) for n in range(count)]
     for shard in shards:
         await round.put_shard(shard)
-    await timed(f"offer, a shard of {items} works", pid, count, 4, lambda n: far.offer(shards[n : n + 1]))
+    await timed(f"view, with an offer of {items} works", pid, count, 4, lambda n: far.view((), shards[n : n + 1]))
     await timed(f"lease, a shard of {items} works", pid, count, 4, lambda n: far.lease(f"w{n}", 1))
     for at_once in (1, 20):
         await timed("renew, 2 leases", pid, 1000, at_once, lambda n: far.renew("w0", held, Flight()))

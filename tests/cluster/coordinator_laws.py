@@ -74,7 +74,7 @@ class Laws:
     async def offered(self, offered: list[Shard]) -> None:
         for shard in offered:
             await self.round.put_shard(shard)
-        assert await self.coordinator.offer(offered) == len(offered)
+        assert (await self.coordinator.view(offered=offered)).taken == len(offered)
 
     async def leased(self, worker: str) -> Lease:
         self.asks += 1
@@ -127,13 +127,13 @@ class Laws:
         assert (await self.coordinator.commit("z", one, 2)).lost == ((one, 2),)
         assert (await self.coordinator.view()).committed == (one,)
         for _ in range(2):
-            await self.coordinator.merged([one])
+            await self.coordinator.view(merged=[one])
         assert (await self.coordinator.view()).committed == ()
         again = await self.leased("b")
         assert (again.shard.id, again.epoch) == (two, 2)
         assert await self.round.commit(Commit(two, 2, "b"))
         await self.coordinator.commit("b", two, 2)
-        await self.coordinator.merged([two])
+        await self.coordinator.view(merged=[two])
 
     async def a_released_shard_comes_back_and_a_failing_one_is_parked(self) -> None:
         """Releasing is no failure however often; the third failure parks, with its reason, and late words change

@@ -54,14 +54,14 @@ def test_room_is_bounded() -> None:
         many = shards(5)
         for shard in many:
             await round.put_shard(shard)
-        assert await one.offer(many) == 3
-        assert await one.offer(many) == 3
+        assert (await one.view(offered=many)).taken == 3
+        assert (await one.view(offered=many)).taken == 3
         assert (await one.view()).room == 0
         await round.commit(Commit("s000", 1, "w"))
         await one.commit("w", "s000", 1)
-        assert await one.offer(many) == 3
-        await one.merged(["s000"])
-        assert await one.offer(many[3:]) == 1
+        assert (await one.view(offered=many)).taken == 3
+        await one.view(merged=["s000"])
+        assert (await one.view(offered=many[3:])).taken == 1
 
     asyncio.run(main())
 
@@ -77,7 +77,7 @@ def test_a_lease_runs_out_and_is_taken_up_again_only_by_its_holder() -> None:
         await one.begin(round.name)
         (shard,) = shards(1)
         await round.put_shard(shard)
-        await one.offer([shard])
+        await one.view(offered=[shard])
         first = (await one.lease("a", 1)).lease
         assert first is not None
         await asyncio.sleep(TTL_S * 1.2)
@@ -115,7 +115,7 @@ def test_started_again_it_waits_for_who_worked_before() -> None:
         await one.begin(round.name)
         for shard in (many := shards(5)):
             await round.put_shard(shard)
-        await one.offer(many)
+        await one.view(offered=many)
         for n in range(4):
             assert (await one.lease(f"w{n}", 1)).lease
         await one.fail("w0", "s000", 1, "broke")
@@ -137,8 +137,8 @@ def test_started_again_it_waits_for_who_worked_before() -> None:
         assert lease is not None
         assert (lease.shard, lease.epoch) == (many[3], 2)
         await round.trim(["s001"])
-        await two.merged(["s001"])
-        await two.offer(many)  # late
+        await two.view(merged=["s001"])
+        await two.view(offered=many)  # late
         assert "s001" not in (await two.view()).committed
         assert (await two.lease("x", 5)).lease is None
         assert "s001" not in (await two.view()).outstanding
@@ -156,7 +156,7 @@ def test_a_new_round_is_no_business_of_the_old_one() -> None:
         await one.begin(first.name)
         (shard,) = shards(1)
         await first.put_shard(shard)
-        await one.offer([shard])
+        await one.view(offered=[shard])
         assert (await one.lease("a", 1)).lease
         await one.begin(second.name)
         await one.begin(first.name)
@@ -183,7 +183,7 @@ def test_a_ledger_that_fails_halts_the_crawl() -> None:
         await one.begin(round.name)
         (shard,) = shards(1)
         await round.put_shard(shard)
-        await one.offer([shard])
+        await one.view(offered=[shard])
         orders = await one.lease("a", 1)
         assert (orders.lease, orders.drain) == (None, True)
         view = await one.view()
@@ -298,17 +298,15 @@ async def driver(world: World, count: int, merged: dict[str, list[int]]) -> None
     left = shards(count)
     for shard in left:
         await world.round.put_shard(shard)
+    told: tuple[str, ...] = ()
     while True:
         await world.insist("begin", world.round.name)
-        if left:
-            taken = await world.insist("offer", tuple(left[:8]))
-            assert isinstance(taken, int)
-            left = left[taken:]
-        else:
-            await world.insist("finish")
-        view = await world.insist("view")
+        view = await world.insist("view", told, tuple(left[:8]))
         if view.round != world.round.name:  # type: ignore[attr-defined]
             continue  # it was started again since
+        left = left[view.taken :]  # type: ignore[attr-defined]
+        if not left:
+            await world.insist("finish")
         for id in view.committed:  # type: ignore[attr-defined]
             if id not in merged:
                 shard, commit = await world.round.shard(id), await world.round.committed(id)
@@ -317,7 +315,7 @@ async def driver(world: World, count: int, merged: dict[str, list[int]]) -> None
                 assert (commit.worker, commit.epoch) == world.won[id]
                 merged[id] = [int(item.id) for item in shard.items]
         await world.round.trim(list(view.committed))  # type: ignore[attr-defined]
-        await world.insist("merged", tuple(view.committed))  # type: ignore[attr-defined]
+        told = tuple(view.committed)  # type: ignore[attr-defined]
         if not left and not view.outstanding:  # type: ignore[attr-defined]
             assert len(merged) + len(view.parked) >= count  # type: ignore[attr-defined]
             break
