@@ -19,7 +19,8 @@ from crawler.log.codec import Glimpse, skim
 from crawler.log.files import no_collection
 from crawler.log.reader import Scan, replay, voided
 from crawler.model import Page, Work, WorkId
-from crawler.rules.replay import GONE_STRENGTH, State
+from crawler.rules.gone import GONE_STRENGTH
+from crawler.rules.replay import State
 from crawler.rules.unfinished import Moment
 
 BATCH = 5_000

@@ -167,7 +167,7 @@ def skim(raw: bytes) -> Glimpse | Line | None:
                         # What `is_place` would say, at a third of the price.
                         right = page >= 0 == id >> 63 and path[:-4] == f"{FOLDERS[id % 1000]}{id}_p{page}"
                     else:
-                        right = _is_id(id) and is_page(page) and type(path) is str and is_place(path, id, page)
+                        right = is_id(id) and is_page(page) and type(path) is str and is_place(path, id, page)
                     if right:
                         return _new(Glimpse, (log, seq, t, id, None, page, size, quality))
         elif body.startswith(b'described","log":', at):
@@ -176,14 +176,15 @@ def skim(raw: bytes) -> Glimpse | Line | None:
                 log, seq, t = fields["log"], fields["seq"], fields["t"]
                 images = images_in(fields["images"])
                 right = type(seq) is int and seq >= 1 and type(log) is str and type(t) is str
-                if right and _is_id(fields["id"]) and all(is_page(image.page) for image in images):
+                if right and is_id(fields["id"]) and all(is_page(image.page) for image in images):
                     return Glimpse(log, seq, t, fields["id"], images)
     except (AttributeError, KeyError, TypeError, ValueError):
         pass
     return decode(raw)
 
 
-def _is_id(id: object) -> bool:
+def is_id(id: object) -> bool:
+    """Whether a work may have this id, whatever it is."""
     return id >> 63 == 0 if type(id) is int else type(id) is str and not key_problem(id)
 
 
@@ -193,7 +194,7 @@ def sound(event: Event) -> bool:
         if type(getattr(event, name)) not in kinds:
             return False
     id: object = getattr(event, "id", 0)
-    if not _is_id(id) and not (id is None and isinstance(event, Voided)):
+    if not is_id(id) and not (id is None and isinstance(event, Voided)):
         return False
     match event:
         case Stored():

@@ -14,7 +14,7 @@ import asyncio
 import os
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,9 +25,11 @@ from typing import TypeVar
 from crawler.disk import Disk
 from crawler.events import Described, Event, Line, Stored
 from crawler.log import files, snapshot
-from crawler.log.codec import Glimpse, decode, encode, skim
-from crawler.log.reader import fold, take_in
+from crawler.log.blocks import alone
+from crawler.log.codec import decode, encode
+from crawler.log.reader import fold
 from crawler.log.settings import LogSettings
+from crawler.rules.block import Block
 from crawler.rules.frozen import Frozen
 from crawler.rules.replay import State
 from crawler.stop import StorageFailed
@@ -151,28 +153,30 @@ class Log:
         """The last `seq` of another log that is in this one; 0: it has none of its lines."""
         return self._last.get(log, 0)
 
-    def merge(self, raw: bytes) -> Glimpse | Line | None:
-        """Take in a line of another log as it is, newline included; None where it is in here already.
+    def merge(self, block: Block) -> Iterator[Block]:
+        """Take in lines of other logs as they are; gives, as it goes, what is not in here already.
 
-        Of each log the lines come in order, none left out. Raises ValueError for what is none of that, and
-        StorageFailed when the log is poisoned.
+        Of each log the lines come in order, none left out. Raises ValueError for what is none of that (what was given
+        before that is in here), and StorageFailed when the log is poisoned.
         """
         self._check()
-        line = skim(raw[:-1])
-        if line is None or raw[-1:] != b"\n" or line.log == self.id:
+        if self.id in block.logs:
             raise ValueError("bytes that are no line of another log")
-        last = self._last.get(line.log, 0)
-        if line.seq <= last:
-            return None
-        if line.seq != last + 1:
-            raise ValueError(f"line {last + 1} of log {line.log} is missing before line {line.seq}")
-        self._last[line.log] = line.seq
-        self._buffer.append(raw)
-        self._waiting += len(raw)
-        if self.committed is not None and (whole := decode(raw)) is not None and whole.event is not None:
-            self._told.append(whole.event)
-        take_in(self.state, line)
-        return line
+        if block.follows(self._last):
+            self._last.update(zip(block.logs, block.seqs, strict=True))
+            self._buffer.append(b"%b\n" % b"\n".join(block.raws))
+            self._waiting += len(self._buffer[-1])
+            if self.committed is not None:
+                lines = map(decode, block.raws)
+                self._told += [line.event for line in lines if line is not None and line.event is not None]
+            self.state.take(block)
+            yield block
+        elif len(block.raws) > 1:
+            for raw in block.raws:
+                if (one := alone(raw)) is not None:
+                    yield from self.merge(one)
+        elif block.seqs[0] > (last := self.last_of(log := block.logs[0])):
+            raise ValueError(f"line {last + 1} of log {log} is missing before line {block.seqs[0]}")
 
     def _tell(self, ms: int) -> str:
         """A time (UTC milliseconds) as lines have it; many have the same."""

@@ -25,7 +25,7 @@ from crawler.pairs.evidence import (
     suggestions,
     told,
 )
-from crawler.rules.replay import GONE_STRENGTH
+from crawler.rules.gone import GONE_STRENGTH
 from crawler.within import make_private
 
 FOLDER = "pairs"

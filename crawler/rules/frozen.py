@@ -179,3 +179,8 @@ def _json(value: Any) -> bytes:
         return orjson.dumps(value)
     except TypeError:  # as in the log's encoder, so that the log and the snapshot say the same
         return orjson.dumps(storable(value))
+
+
+def copies(bitmaps: Mapping[str, BitMap64]) -> dict[str, BitMap64]:
+    """The same bitmaps, which nobody else will change."""
+    return {key: bitmap.copy() for key, bitmap in bitmaps.items()}

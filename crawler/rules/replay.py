@@ -12,26 +12,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 from pyroaring import BitMap64
 
 from crawler.collected import Collected
 from crawler.events import Closed, Described, Failed, Gone, Line, Listed, Opened, Spent, Stored, Throttled, Voided
 from crawler.model import Image, Page, WorkId, bit_of
+from crawler.rules.block import Block
 from crawler.rules.entries import Entries
-from crawler.rules.frozen import Frozen
+from crawler.rules.frozen import Frozen, copies
+from crawler.rules.gone import RECHECKED_REASONS, weakness
 from crawler.rules.listed import listed_ids
 from crawler.rules.revision import REPLACED
 from crawler.rules.spending import Spending
 from crawler.rules.totals import Todo, Totals, keep_failure, keep_throttled, last_throttled, latest, look_over
-from crawler.rules.unfinished import Fact, Had, Key, Lost, Moment, Seen, Unfinished
-
-T = TypeVar("T")
-
-GONE_STRENGTH = ("purged", "restricted", "filtered", "unsupported", "not_found")
-"""A work gone for two reasons counts under the first of these; reasons unknown to this version come last."""
-RECHECKED_REASONS = ("restricted", "filtered", "unsupported", "not_found")
+from crawler.rules.unfinished import Fact, Had, Key, Lost, Moment, Seen, Unfinished, later, moment_of
 
 UNTOUCHED = Todo(None)
 """What is left to do for a work of which nothing is known: for most."""
@@ -73,7 +69,7 @@ class State:
 
     def apply(self, line: Line) -> None:
         """Take a line in."""
-        moment, event = _moment(line), line.event
+        moment, event = moment_of(line), line.event
         match event:
             case Stored():
                 self.stored(moment, event.id, event.page, event.bytes, event.quality)
@@ -95,15 +91,35 @@ class State:
             case Spent():
                 self.spending.apply(line, event)
             case Closed():
-                self._closed = _later(self._closed, line, event)
+                self._closed = later(self._closed, line, event)
             case Opened():
-                self._opened = _later(self._opened, line, event.source)
+                self._opened = later(self._opened, line, event.source)
                 self._digests.add(str(event.source.get("digest", "")))
             case Listed():
                 self._list(event)
             case Collected() | None:  # lines of `crawler collect`, and intact ones of a later version
                 pass
         self._see(line.t)
+
+    def take(self, block: Block) -> None:
+        """Take many lines in, as `apply` takes each."""
+        whole = block.whole() if self._apart is None and self._voided.keys().isdisjoint(block.logs) else set[WorkId]()
+        bits = BitMap64(map(bit_of, whole))
+        if bits.intersect(self._done) or not self._unfinished.isdisjoint(whole):
+            whole = {id for id in whole if id not in self._unfinished and bit_of(id) not in self._done}
+            bits = BitMap64(map(bit_of, whole))
+        self._done |= bits
+        images, size, qualities = block.sums(whole)
+        self._images, self._bytes = self._images + images, self._bytes + size
+        self._qualities.update(qualities)
+        for described in block.described(whole):
+            self.described(*described)
+        for stored in block.stored(whole):
+            self.stored(*stored)
+        for line in block.others:
+            self.apply(line)
+        self._see(max(block.ts))
+        self._see(min(block.ts))
 
     def stored(self, moment: Moment, id: WorkId, page: Page, size: int, quality: str) -> None:
         """Take a `stored` line in, of which only this matters here; `size` in bytes."""
@@ -227,9 +243,9 @@ class State:
             return None
         return Frozen(
             self._done.copy(),
-            _copies(self._gone),
-            _copies(self._lists),
-            _copies(self._voided),
+            copies(self._gone),
+            copies(self._lists),
+            copies(self._voided),
             self._entries.frozen(),
             self._images,
             self._bytes,
@@ -291,7 +307,7 @@ class State:
         reasons: Counter[str] = Counter()
         settled = self._done.copy() if within is None else self._done & within
         done = len(settled)
-        for reason in sorted(self._gone, key=_weakness):
+        for reason in sorted(self._gone, key=weakness):
             ids = (self._gone[reason] if within is None else self._gone[reason] & within) - settled
             if ids:
                 reasons[reason] += len(ids)
@@ -380,20 +396,3 @@ class State:
     def failures(self) -> tuple[tuple[str, Failed], ...]:
         """The last failures with their times, oldest first."""
         return tuple((moment[0], event) for moment, event in latest(self._failures))
-
-
-def _copies(bitmaps: Mapping[str, BitMap64]) -> dict[str, BitMap64]:
-    return {key: bitmap.copy() for key, bitmap in bitmaps.items()}
-
-
-def _moment(line: Line) -> Moment:
-    return (line.t, line.log, line.seq)
-
-
-def _later(best: tuple[Moment, T] | None, line: Line, value: T) -> tuple[Moment, T]:
-    moment = _moment(line)
-    return (moment, value) if best is None or moment > best[0] else best
-
-
-def _weakness(reason: str) -> tuple[int, str]:
-    return (GONE_STRENGTH.index(reason) if reason in GONE_STRENGTH else len(GONE_STRENGTH), reason)

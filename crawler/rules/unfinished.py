@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from operator import attrgetter
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+from crawler.events import Line
 from crawler.model import Image, Page, WorkId
+
+T = TypeVar("T")
 
 Key = tuple[str, int]
 """A line's name: log and `seq`."""
@@ -113,3 +116,14 @@ class Unfinished:
         missing = [page for page in pages if page not in self.had]
         lost = [self.lost[page] for page in missing if page in self.lost]
         return lost, len(lost) < len(missing)
+
+
+def moment_of(line: Line) -> Moment:
+    """A line's place in time."""
+    return (line.t, line.log, line.seq)
+
+
+def later(best: tuple[Moment, T] | None, line: Line, value: T) -> tuple[Moment, T]:
+    """The newer of what was best so far and what a line says."""
+    moment = moment_of(line)
+    return (moment, value) if best is None or moment > best[0] else best

@@ -27,9 +27,10 @@ from crawler.events import (
 from crawler.model import Image, Page, WorkId, bit_of
 from crawler.numbers import digest_of
 from crawler.rules import listed as listing
+from crawler.rules.gone import GONE_STRENGTH
 from crawler.rules.listed import listed_events
 from crawler.rules.naming import image_path
-from crawler.rules.replay import GONE_STRENGTH, State, Todo, Totals
+from crawler.rules.replay import State, Todo, Totals
 
 IDS: tuple[WorkId, ...] = (1, 2, 3, 4, 2**40, "aa", "bb")
 PAGES: dict[WorkId, tuple[Page, ...]] = {

@@ -22,8 +22,9 @@ from crawler.events import (
 from crawler.model import Image, Page, WorkId, bit_of
 from crawler.rules import totals as counting
 from crawler.rules.frozen import pack, unpack
+from crawler.rules.gone import GONE_STRENGTH
 from crawler.rules.listed import listed_events
-from crawler.rules.replay import GONE_STRENGTH, State, Todo
+from crawler.rules.replay import State, Todo
 from crawler.rules.revision import REPLACED
 from crawler.rules.totals import Totals
 from crawler.rules.unfinished import Moment
