@@ -258,13 +258,11 @@ class Budget:
         free = not host.pace.rate and not host.pace.blocks
         if free:
             host.flows.report(worker, [sent for sent, _ in heard], report.requests, now)
-            for at in host.flows.settled(now):
-                host.pace.sent(at)
+            host.pace.sent_all(host.flows.settled(now))
         for sent, refusal in heard:
             self._judge(host, sent, now, refusal)
         if free and host.pace.blocks:
-            for at in host.flows.until(now):
-                host.pace.sent(at)
+            host.pace.sent_all(host.flows.until(now))
         if report.probed and host.probe is not None and host.probe[0] == worker:
             host.probe = None
         if not host.pace.blocks:
@@ -285,8 +283,7 @@ class Budget:
         else:
             host.refused += 1
             if not host.pace.rate and not host.pace.blocks:
-                for at in host.flows.until(sent):
-                    host.pace.sent(at)
+                host.pace.sent_all(host.flows.until(sent))
             elif sent > host.cut:
                 host.pace.unsent(now)  # its turns are dropped; those of others that are used all the same will be told
             change = host.pace.refused(

@@ -15,6 +15,7 @@ from functools import partial
 from itertools import count
 from weakref import WeakValueDictionary
 
+from crawler.cluster.flows import thinned
 from crawler.cluster.protocol import Ask, Grant, Moment, RateBudget, Refusal, Report, Unreachable
 from crawler.cluster.purse import Purse
 from crawler.cluster.reckoning import Reckoning, Use
@@ -152,13 +153,13 @@ class PermitPace:
         self._blocked_until = -math.inf
         self.blocks = 0
         self._slots: deque[Use] = deque()
-        self._free_until = self._renew_at = -math.inf
+        self._free_until = self._quick_until = -math.inf
+        # Where there is no limit: until then nothing but the time is looked at; from then on more of it is asked for.
         self._renew = False
         self._ask_at = -math.inf
         self._low = 0
         # What was done and heard since the last report.
-        self._sent = self._cleans = 0
-        self._stride = 1
+        self._sent = self._beyond = 0
         self._clean: list[float] = []
         self._refused: list[tuple[float, Refusal]] = []
         self._since = math.inf
@@ -197,10 +198,12 @@ class PermitPace:
 
     def reserve_now(self, now: float) -> bool:
         """Use a permit at this very moment, if there is one and no block was heard of."""
+        if now < self._quick_until:
+            self._sent += 1
+            return True
         if now < self._free_until:
-            if now >= self._renew_at:
-                self._renew_at, self._renew = math.inf, True
-                self._permits.wake(self)
+            self._quick_until, self._renew = self._free_until, True
+            self._permits.wake(self)
             self._sent += 1
             return True
         if self.blocks or not self._slots:
@@ -244,15 +247,11 @@ class PermitPace:
 
     def clean(self, sent: float, now: float) -> Change | None:
         """Told to the budget, in time; of very many only some are told one by one."""
-        self._cleans += 1
-        if self._cleans % self._stride == 0:
-            self._clean.append(sent)
-            if len(self._clean) >= _HEARD_MAX:
-                del self._clean[::2]
-                self._stride *= 2
-        if self._since == math.inf:
+        clean = self._clean
+        if not clean and self._since == math.inf:
             self._since = now
             self._permits.wake(self)
+        clean.append(sent)
         return None
 
     def configure(self, rate: float, burst: int, now: float, *, adaptive: bool) -> None:
@@ -305,17 +304,18 @@ class PermitPace:
 
     def say(self, now: float) -> Ask:
         """What was heard and what is wanted."""
-        if self.free(now) and now >= self._renew_at - REPORT_S / 2:  # a message goes to the budget anyway
-            self._renew, self._renew_at = True, math.inf
+        if self._quick_until - REPORT_S / 2 <= now < self._free_until and self._quick_until < self._free_until:
+            self._renew, self._quick_until = True, self._free_until  # a message goes to the budget anyway
         passed = now - self._asked_at
         if passed >= GAP_S / 2:
             self._speed += 0.5 * (self._sent / passed - self._speed)
             self._asked_at = now
-        clean = tuple([now - sent for sent in self._clean])
+        cleans = self._beyond + len(self._clean)
+        clean = tuple([now - sent for sent in thinned(self._clean, _HEARD_MAX)])
         refused = tuple([refusal._replace(age_s=now - sent) for sent, refusal in self._refused])
-        report = Report(self._cleans, clean, refused, self._sent, self._probed, self._purse.bytes)
-        self._sent = self._cleans = 0
-        self._clean, self._refused, self._stride = [], [], 1
+        report = Report(cleans, clean, refused, self._sent, self._probed, self._purse.bytes)
+        self._sent = self._beyond = 0
+        self._clean, self._refused = [], []
         self._since, self._urgent, self._probed = math.inf, False, False
         wanted = self._wanted(now) if self._ask_at <= now + GAP_S else 0
         wanted, self._renew = max(wanted, self._renew), False
@@ -324,13 +324,12 @@ class PermitPace:
     def unsaid(self, ask: Ask, then: float) -> None:
         """The message may not have arrived: what it said is said again. (What is heard twice is no news.)"""
         report = ask.report
-        self._cleans += report.cleans
+        self._beyond += report.cleans - len(report.clean)
         self._sent += report.requests
         self._clean = [then - age for age in report.clean] + self._clean
-        del self._clean[:-_HEARD_MAX]
         self._refused = [(then - one.age_s, one) for one in report.refusals] + self._refused
         self._probed |= report.probed
-        self._renew_at = -math.inf  # where it was asked to be free for longer, the next request asks again
+        self._quick_until = -math.inf  # where it was asked to be free for longer, the next request asks again
         self._urgent |= bool(report.refusals) or report.probed
         if report.cleans or report.requests:
             self._since = min(self._since, then)
@@ -351,7 +350,7 @@ class PermitPace:
             self._ask_at = max(now, at + clock.high)
         elif grant.rate == 0 and not grant.probing:
             self._free_until = moment.at + clock.low + grant.life_s
-            self._renew_at = now + grant.life_s / 2
+            self._quick_until = min(now + grant.life_s / 2, self._free_until)
         else:
             self._probing = self._probing or grant.probing
             uses = [clock.use(at + n * grant.spacing_s, grant.life_s, now) for n in range(grant.count)]
@@ -378,7 +377,7 @@ class PermitPace:
 
     def _drop(self) -> None:
         self._slots.clear()
-        self._free_until = -math.inf
+        self._free_until = self._quick_until = -math.inf
         if self._probing:
             self._probing, self._probed, self._urgent = False, True, True
 

@@ -11,8 +11,8 @@ import math
 from collections.abc import Callable
 
 from crawler.cluster.protocol import FREE, Kept, Portion
-from crawler.fetch.daily import Turn
 from crawler.fetch.exchange import Day
+from crawler.fetch.promises import Accounting, Turn
 from crawler.rules.budget import Budget
 from crawler.stop import Gate
 
@@ -22,13 +22,11 @@ IDLE_S = 1.0
 """What is not used for so long goes back; for so long ahead a purse is filled."""
 
 
-class Purse:
-    """`fetch.daily.Accounting` for one host. `now`: the loop's time; `number`: the next one, over all purses here."""
+class Purse(Accounting):
+    """One host's. `now`: the loop's time; `number`: the next one, over all purses here."""
 
     def __init__(self, now: Callable[[], float], number: Callable[[], int]) -> None:
-        self.bounded = False
-        self.bytes = 0
-        """Of bodies, in all."""
+        super().__init__()
         self.wake: Callable[[], None] = lambda: None
         """Called when there is something to say."""
         self.lined = 0
@@ -43,7 +41,6 @@ class Purse:
         self._said: Kept | None = None
         self._last = ("", 0.0)
         self._told = (0, 0, 0)
-        self._out = self._promised = 0
         self._waiters: set[asyncio.Future[None]] = set()
         self._queued = 0
         self._speed = 0.0
@@ -56,7 +53,7 @@ class Purse:
     @property
     def idle(self) -> bool:
         """Nothing is out, and nothing is to be said."""
-        return not self._out and self._portion is None and self._closed is None
+        return not self.out and self._portion is None and self._closed is None
 
     def open(self) -> bool:
         """Whether one more request may be sent at this moment."""
@@ -66,7 +63,7 @@ class Purse:
         return (
             portion is not None
             and self._asked < portion.requests
-            and self._came + self._promised + portion.typical <= portion.bytes
+            and self._came + self.promised + portion.typical <= portion.bytes
         )
 
     async def wait(self, gate: Gate) -> None:
@@ -79,54 +76,22 @@ class Purse:
 
     def take(self, memory: int) -> Turn:
         """Let one request out: it counts from now on."""
-        self._out += 1
+        self.taken += 1
+        turn = Turn(memory)
         if not self.bounded or self._portion is None:
-            return Turn(memory)
+            return turn
         self._asked += 1
         self._used_at = self._now()
-        turn = Turn(memory, self._portion.typical if self._portion.bytes < FREE else 0)
-        self._promised += turn.promised
+        if self._portion.bytes < FREE:
+            self.announced(turn, self._portion.typical)
         if self._portion.requests - self._asked <= self._speed * IDLE_S / 2:
             self.wake()
         return turn
-
-    async def announced(self, turn: Turn, size: int | None) -> None:
-        """The head says how large the body is: what it is beyond what was promised must be had first."""
-        if size is not None:
-            self._promised += size - turn.promised
-            turn.promised = size
-            await self.keep_up()
-
-    def came(self, turn: Turn, received: int) -> None:
-        """So many bytes of the body have come by now."""
-        more = received - turn.came
-        if more <= 0:
-            return
-        turn.came = received
-        self.bytes += more
-        kept = min(more, turn.promised)
-        turn.promised -= kept
-        self._promised -= kept
-        if not self.bounded:
-            return
-        if self._alive() is None:
-            self._loose += more
-        else:
-            self._came += more
 
     async def keep_up(self) -> None:
         """Wait until what comes is covered, before more of it does."""
         while self.bounded and self._owes():
             await self._waiter()
-
-    def end(self, turn: Turn) -> None:
-        """The exchange is over, well or not; what was promised and did not come is free again."""
-        self._promised -= turn.promised
-        turn.promised = 0
-        self._out -= 1
-        self._used_at = self._now()
-        if self.bounded and not self._out:
-            self.wake()
 
     def day(self) -> Day | None:
         """The driver knows."""
@@ -138,6 +103,7 @@ class Purse:
     def configure(self, budget: Budget) -> None:
         """Other limits: whether they bound anything is all that matters here."""
         self.bounded = budget.bounded
+        self._used_at = self._now()  # what is unbounded does not count the time
         self._rouse()
 
     # -- as the worker's voice -----------------------------------------------------------------------
@@ -151,8 +117,8 @@ class Purse:
             return max(self._ask_at, now)
         if self._closed is not None:
             return max(self._ask_at, now)
-        quiet = not self._queued and not self.lined and not self._out
-        news = self._told != (self._asked, self._came, self._out)
+        quiet = not self._queued and not self.lined and not self.out
+        news = self._told != (self._asked, self._came, self.out)
         if quiet and (news or (portion is not None and self._spare(portion))):
             return max(self._ask_at, self._used_at + (0 if self._leaving else IDLE_S))
         return math.inf
@@ -168,7 +134,7 @@ class Purse:
             self._poll_s = min(1.5 * self._poll_s, POLL_MAX_S)
         portion = self._alive()
         wants, owes = self._wants(math.ceil(speed * IDLE_S)), self._owes()
-        self._said, self._told = self._closed, (self._asked, self._came, self._out)
+        self._said, self._told = self._closed, (self._asked, self._came, self.out)
         if self._closed is not None or portion is None:
             before = self._closed or Kept(0)
             return before._replace(number=self._number(), wants=wants, owes=owes)
@@ -176,7 +142,7 @@ class Purse:
         left = min(portion.requests - self._asked, most)
         if self._resting(now):
             left = 0
-        requests, size = self._asked + left, self._came + self._promised + left * portion.typical
+        requests, size = self._asked + left, self._came + self.promised + left * portion.typical
         self._portion = portion = portion._replace(
             requests=min(portion.requests, requests) if portion.requests < FREE else FREE,
             bytes=min(portion.bytes, size) if portion.bytes < FREE else FREE,
@@ -205,6 +171,17 @@ class Purse:
 
     # -- inside --------------------------------------------------------------------------------------
 
+    def _spend(self, size: int) -> None:
+        if self._alive() is None:
+            self._loose += size
+        else:
+            self._came += size
+
+    def _over(self) -> None:
+        self._used_at = self._now()
+        if not self.out:
+            self.wake()
+
     def _alive(self) -> Portion | None:
         if self._portion is not None and self._now() >= self._dead_at:
             self._close(self._portion)
@@ -217,7 +194,7 @@ class Purse:
         self._asked = self._came = 0
 
     def _kept(self, portion: Portion) -> Kept:
-        spent = (self._asked, self._came, min(self._out, self._asked))
+        spent = (self._asked, self._came, min(self.out, self._asked))
         return Kept(0, portion.era, portion.step, *spent, portion.requests, portion.bytes)
 
     def _wants(self, ahead: int) -> int:
@@ -228,7 +205,7 @@ class Purse:
         if portion is not None:
             left = portion.requests - self._asked
             if portion.bytes < FREE:
-                room = max(0, portion.bytes - self._came - self._promised)
+                room = max(0, portion.bytes - self._came - self.promised)
                 left = min(left, room // portion.typical if portion.typical else left)
         return max(0, max(self._queued, self.lined) + ahead - left)
 
@@ -237,13 +214,13 @@ class Purse:
 
     def _owes(self) -> int:
         if self._alive() is None:
-            return self._loose + self._promised
+            return self._loose + self.promised
         assert self._portion is not None
-        return max(0, self._came + self._promised - self._portion.bytes)
+        return max(0, self._came + self.promised - self._portion.bytes)
 
     def _spare(self, portion: Portion) -> bool:
         spare = portion.requests < FREE and portion.requests > self._asked
-        return spare or (portion.bytes < FREE and portion.bytes > self._came + self._promised)
+        return spare or (portion.bytes < FREE and portion.bytes > self._came + self.promised)
 
     def _waiter(self) -> asyncio.Future[None]:
         """Done when something came, or after some time."""

@@ -11,10 +11,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol
 
 from crawler.events import Spent
 from crawler.fetch.exchange import Day
+from crawler.fetch.promises import Accounting, Turn
 from crawler.rules.budget import STEP_S, STEPS, Budget, Ledger, Step, step_of
 from crawler.stop import Gate
 
@@ -51,37 +51,8 @@ class Daily:
     account: Callable[[str], Accounting] | None = None
 
 
-@dataclass(slots=True)
-class Turn:
-    """One request that was let out: the `memory` it holds, the bytes `promised` to it that have not come yet, and how
-    many came."""
-
-    memory: int = 0
-    promised: int = 0
-    came: int = 0
-
-
-class Accounting(Protocol):
-    """As `Account`, which see."""
-
-    bounded: bool
-
-    @property
-    def idle(self) -> bool: ...
-    def open(self) -> bool: ...
-    async def wait(self, gate: Gate) -> None: ...
-    def take(self, memory: int) -> Turn: ...
-    async def announced(self, turn: Turn, size: int | None) -> None: ...
-    def came(self, turn: Turn, received: int) -> None: ...
-    async def keep_up(self) -> None: ...
-    def end(self, turn: Turn) -> None: ...
-    def day(self) -> Day | None: ...
-    def settle(self) -> None: ...
-    def configure(self, budget: Budget) -> None: ...
-
-
-class Account:
-    """The budget of one host. `open` says whether a request may go now, `take` lets it out, `end` ends it.
+class Account(Accounting):
+    """The budget of one host, kept by this process alone.
 
     Bytes: a request is promised the mean of what replies brought so far, then what its head announces, and nothing
     more is let out while promises fill the budget. Before the first reply one is out at a time. So a budget of bytes
@@ -89,6 +60,7 @@ class Account:
     """
 
     def __init__(self, host: str, daily: Daily, now: Callable[[], float]) -> None:
+        super().__init__()
         self._host = host
         self._daily = daily
         self._now = now
@@ -97,14 +69,11 @@ class Account:
         self._own = {step.start: [step.requests, step.bytes] for step in sorted(own, key=lambda step: step.start)}
         self._noted = {start: (step[0], step[1]) for start, step in self._own.items()}
         self.bounded = daily.budget.bounded
-        """Whether there is a budget at all."""
-        self._out = 0
-        self._promised = 0
         self._told: float | None = None
         self._ended: asyncio.Future[None] | None = None
         self._covering = asyncio.Lock()
         self._lowered = 0
-        self._loose = [0, 0]  # spent without a budget, and not in the ledger yet
+        self._tight = (0, 0)  # so much of all that was taken and came is in the ledger, when there is no budget
         self._loose_until = 0.0
 
     # -- letting requests out ------------------------------------------------------------------------
@@ -112,7 +81,7 @@ class Account:
     @property
     def idle(self) -> bool:
         """Nothing is out, and nothing of the last 24 h is to be remembered."""
-        return not self._out and not (self.bounded and self._ledger.entries(self._now()))
+        return not self.out and not (self.bounded and self._ledger.entries(self._now()))
 
     def open(self) -> bool:
         """Whether one more request may be sent at this moment: the budget allows it, and the log says so already."""
@@ -142,58 +111,33 @@ class Account:
     def take(self, memory: int) -> Turn:
         """Let one request out: it counts from now on."""
         now = self._now()
-        self._out += 1
-        if not self.bounded:
-            if now >= self._loose_until:
-                self._tighten()
-                self._loose_until = step_of(now) + STEP_S
-            self._loose[0] += 1
-            return Turn(memory)
-        turn = Turn(memory, self._typical(now))
-        self._promised += turn.promised
-        self._add(now, 1, 0)
+        if not self.bounded and now >= self._loose_until:
+            self._tighten(now)
+        self.taken += 1
+        turn = Turn(memory)
+        if self.bounded:
+            self.announced(turn, self._typical(now))
+            self._add(now, 1, 0)
         return turn
-
-    async def announced(self, turn: Turn, size: int | None) -> None:
-        """The head says how large the body is. Raises StorageFailed."""
-        if size is not None:
-            self._promised += size - turn.promised
-            turn.promised = size
-            await self.keep_up()
-
-    def came(self, turn: Turn, received: int) -> None:
-        """So many bytes of the body have come by now."""
-        more = received - turn.came
-        if more <= 0:
-            return
-        turn.came = received
-        if not self.bounded:
-            self._loose[1] += more
-            return
-        kept = min(more, turn.promised)
-        turn.promised -= kept
-        self._promised -= kept
-        self._add(self._now(), 0, more)
 
     async def keep_up(self) -> None:
         """Write down what comes, before more of it does. Raises StorageFailed."""
         if self.bounded and not self._covered(self._now(), 0, 0):
             await self.cover()
 
-    def end(self, turn: Turn) -> None:
-        """The exchange is over, well or not; what was promised and did not come is free again."""
-        if turn.promised:
-            self._promised -= turn.promised
-            turn.promised = 0
-        self._out -= 1
+    def _spend(self, size: int) -> None:
+        self._add(self._now(), 0, size)
+
+    def _over(self) -> None:
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(None)
 
-    def _tighten(self) -> None:
+    def _tighten(self, now: float) -> None:
         """Without a budget requests are counted loosely, five minutes at a time: one may be set while we run."""
-        (asked, size), self._loose = self._loose, [0, 0]
+        asked, size = self.taken - self._tight[0], self.bytes - self._tight[1]
         if asked or size:
             self._add(self._loose_until - STEP_S, asked, size)
+        self._tight, self._loose_until = (self.taken, self.bytes), step_of(now) + STEP_S
 
     # -- looking -------------------------------------------------------------------------------------
 
@@ -209,14 +153,14 @@ class Account:
     def _typical(self, now: float) -> int:
         """What a reply brings, by the mean of the last 24 h; 0 before the first."""
         asked, size = self._ledger.spent(now)
-        return size // max(1, asked - self._out) if self._ledger.budget.bytes else 0
+        return size // max(1, asked - self.out) if self._ledger.budget.bytes else 0
 
     def _filled(self, now: float, typical: int) -> bool:
         """Whether what is out might bring the rest of the budget: then its end is waited for."""
-        if not self._out or not self._ledger.budget.bytes:
+        if not self.out or not self._ledger.budget.bytes:
             return False
-        known = self._ledger.spent(now)[0] > self._out
-        return not known or not self._ledger.fits(now, 1, self._promised + typical)
+        known = self._ledger.spent(now)[0] > self.out
+        return not known or not self._ledger.fits(now, 1, self.promised + typical)
 
     # -- writing down --------------------------------------------------------------------------------
 
@@ -244,11 +188,14 @@ class Account:
         """Another budget from now on; what was spent so far counts."""
         if budget == self._ledger.budget:
             return
-        self._tighten()
+        now = self._now()
+        if self.bounded:  # then all is in the ledger
+            self._tight = (self.taken, self.bytes)
+        self._tighten(now)
         self._ledger.budget = budget
         self.bounded = budget.bounded
         self._told = None
-        now = self._now()
+        self._over()
         for line in list(self._changed(now, ahead=False)):
             self._note(line)
         self._note(self._step(step_of(now)))
@@ -276,7 +223,7 @@ class Account:
         """Whether the log says already that so much more may have been spent in this step."""
         start = step_of(now)
         noted, own = self._noted.get(start, (0, 0)), self._own.get(start, (0, 0))
-        return noted[0] >= own[0] + requests and noted[1] >= own[1] + self._promised + size
+        return noted[0] >= own[0] + requests and noted[1] >= own[1] + self.promised + size
 
     def _changed(self, now: float, *, ahead: bool) -> Iterator[Step]:
         """The steps of which the log does not say what it should; with `ahead`, this one and more than it holds."""
@@ -295,7 +242,7 @@ class Account:
     def _step(self, start: float) -> Step:
         """The truth of a step; what is promised counts as come now."""
         asked, size = self._own.get(start, (0, 0))
-        return Step(start, asked, size + (self._promised if start == step_of(self._now()) else 0))
+        return Step(start, asked, size + (self.promised if start == step_of(self._now()) else 0))
 
     def _ahead(self, now: float) -> tuple[int, int]:
         budget, (asked, size) = self._ledger.budget, self._ledger.spent(now)
@@ -303,7 +250,7 @@ class Account:
         if budget.requests:
             requests = max(0, min(max(1, budget.requests // AHEAD), budget.requests - asked))
         if budget.bytes:
-            room = max(0, min(budget.bytes // AHEAD, budget.bytes - size - self._promised))
+            room = max(0, min(budget.bytes // AHEAD, budget.bytes - size - self.promised))
         return requests, max(room, self._typical(now))
 
     def _add(self, now: float, requests: int, size: int) -> None:

@@ -14,11 +14,12 @@ from types import TracebackType
 
 from crawler.events import Throttled
 from crawler.fetch.client import Client
-from crawler.fetch.daily import Daily, Turn
-from crawler.fetch.exchange import Exchange, Had, HostState, Request
+from crawler.fetch.daily import Daily
+from crawler.fetch.exchange import Exchange, Had, Head, HostState, Request
 from crawler.fetch.hosts import Host, Hosts, OnThrottle, utc
 from crawler.fetch.memory import Room
 from crawler.fetch.pacing import Paces
+from crawler.fetch.promises import Turn
 from crawler.fetch.reply import Reply
 from crawler.fetch.robots import Robots
 from crawler.fetch.settings import HostLimits, NetworkSettings
@@ -224,7 +225,11 @@ class Door:
                 host.answered(reply.head_at - sent, reply.received)
                 host.daily.came(turn, reply.received)
                 reply.close()
-            if outcome is not None or status != 200 or not host.pace.calm or host.denials:
+            if outcome is None and status == 200 and not host.denials:
+                # What nearly all of them are: a pace that is calm need not even hear of it.
+                if not host.pace.calm and (change := host.pace.clean(sent, host.now())) is not None:
+                    self._hosts.tell(host, change)
+            else:
                 self._judge(host, outcome, status, sent, again=again)
                 if status == 403 and host.denied(where.text):
                     raise Blocked(_denied(host))
@@ -268,11 +273,9 @@ class Door:
             failure = reply.acceptable() or await exchange.start(head)
         if failure is not None:
             await reply.drain()
-            after = failure.retry_after_s
-            if after is None and "retry-after" in head.headers:
-                after = parse_retry_after(head.headers["retry-after"], head.headers.get("date"))
-            return replace(failure, status=failure.status or status, retry_after_s=after)
-        await host.daily.announced(turn, reply.head.length)
+            return _dated(failure, head)
+        if head.length is not None and host.daily.announced(turn, head.length):
+            await host.daily.keep_up()
         if peeked:
             await exchange.feed(peeked)
         while True:
@@ -311,6 +314,14 @@ class Door:
         if isinstance(peeked, Failure):
             return None, b""
         return (found if any(mark in peeked for mark in _CHALLENGE_MARKS) else None), peeked
+
+
+def _dated(failure: Failure, head: Head) -> Failure:
+    """With the status, and with what the head says of when to come back."""
+    after = failure.retry_after_s
+    if after is None and "retry-after" in head.headers:
+        after = parse_retry_after(head.headers["retry-after"], head.headers.get("date"))
+    return replace(failure, status=failure.status or head.status, retry_after_s=after)
 
 
 def _told(secret: Mapping[str, str]) -> list[str]:

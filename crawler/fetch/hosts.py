@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from crawler.events import Throttled
-from crawler.fetch.daily import Account, Accounting, Daily, Turn
+from crawler.fetch.daily import Account, Daily
 from crawler.fetch.exchange import HostState
 from crawler.fetch.known import Known
 from crawler.fetch.memory import Room
 from crawler.fetch.pacing import OwnPace, Paces, Pacing
+from crawler.fetch.promises import Accounting, Turn
 from crawler.fetch.settings import HostLimits
 from crawler.model import Failure, Kind, Lane
 from crawler.rules.budget import Budget
@@ -256,17 +257,15 @@ class Hosts:
         reason = f"{failure.kind.value} {failure.status}" if failure.status else failure.kind.value
         limited = failure.kind is Kind.RATE_LIMITED
         now, after = self._loop_time(), failure.retry_after_s
-        self._tell(host, host.pace.refused(sent, now, after, reason, again=again, limited=limited))
+        self.tell(host, host.pace.refused(sent, now, after, reason, again=again, limited=limited))
 
     def troubled(self, host: Host, failure: Failure, sent: float) -> None:
         """A connection was refused or timed out."""
-        self._tell(host, host.pace.troubled(sent, self._loop_time(), failure.kind.value))
+        self.tell(host, host.pace.troubled(sent, self._loop_time(), failure.kind.value))
 
     def clean(self, host: Host, sent: float) -> None:
         """A reply that is no refusal."""
-        change = host.pace.clean(sent, host.now())
-        if change is not None:
-            self._tell(host, change)
+        self.tell(host, host.pace.clean(sent, host.now()))
 
     def reload(self, lanes: Mapping[Lane, HostLimits]) -> None:
         """New numbers for all hosts, from now on; blocks stand."""
@@ -292,7 +291,8 @@ class Hosts:
         last = list(self._hosts.values())[-_HOSTS_SHOWN:]
         return tuple(host.state() for host in sorted(last, key=lambda host: host.name))
 
-    def _tell(self, host: Host, change: Change | None) -> None:
+    def tell(self, host: Host, change: Change | None) -> None:
+        """The pace of a host changed its mind, or not."""
         if change is None:
             return
         if change.reason != "resumed":

@@ -11,6 +11,7 @@ Being refused has a budget of its own: three times in the first hour to find out
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -117,6 +118,14 @@ class Learner:
         self._sent += 1
         if self._wall is not None:
             self._wall.sent(at)
+
+    def sent_all(self, times: Sequence[float]) -> None:
+        """Requests go out then, in order."""
+        self._sends.extend(times)
+        self._sent += len(times)
+        if self._wall is not None:
+            for at in times:
+                self._wall.sent(at)
 
     def unsent(self, after: float) -> None:
         """What was to go out later than `after` does not."""

@@ -9,6 +9,7 @@ request, says everything about the past.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from crawler.rules.learning import PATIENCE_S, Learner, Memory
@@ -185,6 +186,11 @@ class Pace:
         """A request went out `at` that is not known from `reserve`."""
         if self._adaptive:
             self._learner.sent(at)
+
+    def sent_all(self, times: Sequence[float]) -> None:
+        """As `sent`, for each of these, in order."""
+        if self._adaptive:
+            self._learner.sent_all(times)
 
     def unsent(self, after: float) -> None:
         """Of what was reserved for later than `after`, nothing is sent."""

@@ -11,9 +11,10 @@ from crawler.cluster.doors import give_back
 from crawler.cluster.permits import Permits
 from crawler.cluster.protocol import Ask, Grants, Moment, Told, Unreachable, Word
 from crawler.events import Throttled
-from crawler.fetch.daily import Daily, Turn
+from crawler.fetch.daily import Daily
 from crawler.fetch.hosts import Host, Hosts
 from crawler.fetch.memory import Room
+from crawler.fetch.promises import Turn
 from crawler.fetch.settings import HostLimits
 from crawler.model import Failure, Kind
 from crawler.rules.budget import Budget as DayBudget
@@ -139,7 +140,8 @@ class Member:
         size = self.site.size()
         if not size:
             return
-        await host.daily.announced(turn, size)
+        host.daily.announced(turn, size)
+        await host.daily.keep_up()
         for part in range(1, 5):
             self.site.came.append((asyncio.get_running_loop().time(), size * part // 4 - turn.came))
             host.daily.came(turn, size * part // 4)

@@ -136,7 +136,9 @@ async def worker(account: Account, line: asyncio.Lock, gate: Gate, server: Serve
             await asyncio.sleep(dice.choice((0.0, 0.2, 20.0)))
             server.requests.append((the_time(), 1))
             size = dice.choice((0, 10, 1000, 3000))
-            await account.announced(turn, size if dice.random() < 0.7 else None)
+            if dice.random() < 0.7:
+                account.announced(turn, size)
+                await account.keep_up()
             came = 0
             while came < size:
                 await asyncio.sleep(dice.choice((0.0, 0.5, 400.0)))
