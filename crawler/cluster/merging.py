@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 
 from crawler.cluster.commits import Commit
@@ -20,7 +20,6 @@ SHOWN = 6
 """So many lines of a commit are shown on the screen."""
 BLOCK = 1024
 """So many lines are read and taken in at once: a few milliseconds."""
-_FAILED = b'"event":"failed"'
 
 
 @dataclass(slots=True)
@@ -53,7 +52,7 @@ class Merger:
                 raise Missing(f"{commit.shard}: {error}") from None
             await asyncio.sleep(0)
         self.books.counters.works += len(self._works)
-        self._show(lines)
+        self._show(lines, blocks)
         return self._works
 
     def _count(self, block: Block) -> None:
@@ -71,13 +70,14 @@ class Merger:
                 else:
                     did.asked += 1
 
-    def _show(self, lines: Sequence[bytes]) -> None:
+    def _show(self, lines: Sequence[bytes], blocks: Iterable[Block | None]) -> None:
         """The last lines, and of failures the last ones."""
-        failed = [raw for raw in lines if _FAILED in raw][-SHOWN:]
-        for raw in (*lines[-SHOWN:], *failed):
-            line = decode(raw)
-            if line is not None and line.event is not None and (_FAILED not in raw or raw in failed):
-                self.books.show(line.event)
+        last = [line.event for raw in lines[-SHOWN:] if (line := decode(raw)) is not None]
+        others = [line.event for block in blocks if block is not None for line in block.others]
+        failed = [event for event in others if isinstance(event, Failed)]
+        for event in (*last, *failed[-SHOWN:]):
+            if event is not None and (not isinstance(event, Failed) or event in failed[-SHOWN:]):
+                self.books.show(event)
 
 
 def _read(raws: Sequence[bytes]) -> list[Block | None]:

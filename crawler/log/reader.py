@@ -165,12 +165,11 @@ def replay(path: Path) -> State:
 def _fold(path: Path, state: State, start: int, last: dict[str, int]) -> Folded:
     lines = Scan[Glimpse | Line](path, start, skim, last)
     for _, line in lines:
-        take_in(state, line)
+        _take_in(state, line)
     return Folded(state, start, lines.last, lines.good, lines.end, lines.open_ended)
 
 
-def take_in(state: State, line: Glimpse | Line) -> None:
-    """Fold one line."""
+def _take_in(state: State, line: Glimpse | Line) -> None:
     if isinstance(line, Line):
         state.apply(line)
     elif line.images is None:
