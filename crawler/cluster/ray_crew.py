@@ -18,9 +18,9 @@ from crawler import __version__
 from crawler.assembly import settings_digest
 from crawler.cluster import ray_door
 from crawler.cluster.protocol import Unreachable
-from crawler.cluster.ray_actors import MARK, Desk, Hand, Plan, Secret, Till, dissolve
+from crawler.cluster.ray_actors import MARK, Desk, Hand, Plan, Secret, dissolve
 from crawler.cluster.ray_door import Spot
-from crawler.cluster.ray_line import DESK, TILL, FarBudget, FarCoordinator
+from crawler.cluster.ray_line import DESK, FarBudget, FarCoordinator
 from crawler.engine.books import Pull
 from crawler.events import Throttled
 from crawler.log.files import InUse, is_busy
@@ -91,7 +91,6 @@ class Crew:
         self._at_work: set[str] = set()
         self._idle = asyncio.Event()
         self._desk: Any = None
-        self._till: Any = None
 
     @property
     def expected(self) -> int:
@@ -124,13 +123,12 @@ class Crew:
             dissolve(self.plan.namespace)
 
     def _seat(self) -> None:
-        """Coordinator and budget, made where there are none. Blocks."""
+        """The desk, made where there is none. Blocks."""
         self._desk = ray_door.hire(DESK, self.plan.namespace, Desk, self.plan)
-        self._till = ray_door.hire(TILL, self.plan.namespace, Till, self.plan)
 
     async def introduce(self, known: Mapping[str, Throttled]) -> None:
         """Open the budget, which must first hear what limiters told in earlier runs."""
-        await self._till.know.remote(dict(known))
+        await self._desk.know.remote(dict(known))
 
     async def attend(self, pull: Pull, done: asyncio.Event) -> None:
         """Keep the crew complete until `done`."""
@@ -159,7 +157,7 @@ class Crew:
             await self._restore()
 
     async def _restore(self) -> None:
-        """Ray begins coordinator and budget again, but for some that it has given up."""
+        """Ray begins the desk again, but for one that it has given up."""
         with suppress(ray_door.trouble()):
             await asyncio.to_thread(self._seat)
 

@@ -173,9 +173,9 @@ def nodes() -> tuple[Node, ...]:
 def hire(name: str, namespace: str, kind: type, *arguments: object, at: Spot | None = None) -> Any:
     """The actor of this name, made if there is none: begun again by Ray when it dies, until `end` is said.
 
-    `at`: where it is to live; None: beside Ray's own books, on the head. Waits for Ray.
+    `at`: where it is to live; None: beside Ray's own books, on the head. Methods that the kind names in `THREADS` run
+    in so many threads each; then nothing runs in the main one, and all other methods in one. Waits for Ray.
     """
-    ray = _ray()
     options: dict[str, Any] = {
         "name": name,
         "namespace": namespace,
@@ -194,7 +194,7 @@ def hire(name: str, namespace: str, kind: type, *arguments: object, at: Spot | N
             at.node, soft=at.elsewhere, _spill_on_unavailable=at.elsewhere
         )
         options |= {"num_cpus": SLICE, "scheduling_strategy": strategy}
-    return ray.remote(kind).options(**options).remote(*arguments)
+    return _taken(kind).options(**options).remote(*arguments)
 
 
 def find(name: str, namespace: str) -> Any:
@@ -255,6 +255,14 @@ def whereabouts() -> str:
 
 def _ray() -> Any:
     return importlib.import_module("ray")
+
+
+def _taken(kind: type) -> Any:
+    """The class as Ray takes it."""
+    ray, threads = _ray(), dict[str, int](getattr(kind, "THREADS", {}))
+    for name in threads:
+        ray.method(concurrency_group=name)(getattr(kind, name))
+    return ray.remote(concurrency_groups=threads)(kind) if threads else ray.remote(kind)
 
 
 def _init(**options: Any) -> None:

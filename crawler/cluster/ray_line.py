@@ -12,19 +12,19 @@ from crawler.cluster.protocol import Ask, Flight, Grants, Halt, Moment, Orders, 
 from crawler.engine.settings import LimitsSettings
 from crawler.stop import Stop, StorageFailed
 
-DESK, TILL = "coordinator", "budget"
-"""The names of the two actors, in the namespace of the output."""
-DESK_S = 10.0
-TILL_S = 5.0
+DESK = "coordinator"
+"""The name of the actor that is both, in the namespace of the output."""
+COORDINATOR_S = 10.0
+BUDGET_S = 5.0
 """So long an answer may take. No answer is Unreachable, and then nothing is granted."""
 
 
 class Line:
-    """Messages to the actor of this name in this namespace. It is named and never handed on: whoever restarts it, and
-    wherever, the name leads there."""
+    """Messages to a part of the desk in this namespace, "coordinator" or "budget": the method of this name. The actor
+    is named and never handed on: whoever restarts it, and wherever, the name leads there."""
 
-    def __init__(self, name: str, namespace: str, timeout_s: float) -> None:
-        self._name, self._namespace, self._timeout_s = name, namespace, timeout_s
+    def __init__(self, part: str, namespace: str, timeout_s: float) -> None:
+        self._part, self._namespace, self._timeout_s = part, namespace, timeout_s
         self._actor: Any = None
         self._looking: asyncio.Future[Any] | None = None
         # Looking a name up waits for the head, for a minute when that is gone: not in threads that others need.
@@ -35,14 +35,14 @@ class Line:
         try:
             async with asyncio.timeout(self._timeout_s):
                 actor = self._actor or await self._found()
-                answer = await actor.ask.remote(method, arguments)
+                answer = await getattr(actor, self._part).remote(method, arguments)
         except TimeoutError:
-            raise Unreachable(f"no answer from the {self._name} in {self._timeout_s:.0f} s") from None
+            raise Unreachable(f"no answer from the {self._part} in {self._timeout_s:.0f} s") from None
         except ray_door.trouble() as error:
             if (cause := ray_door.cause(error)) is not None:
                 raise cause from None
             self._actor = None
-            raise Unreachable(f"the {self._name} cannot be reached ({type(error).__name__})") from None
+            raise Unreachable(f"the {self._part} cannot be reached ({type(error).__name__})") from None
         if isinstance(answer, Halt):
             raise _stop(answer)
         return answer
@@ -50,11 +50,11 @@ class Line:
     async def _found(self) -> Any:
         if self._looking is None or self._looking.done():
             loop = asyncio.get_running_loop()
-            self._looking = loop.run_in_executor(self._thread, ray_door.find, self._name, self._namespace)
+            self._looking = loop.run_in_executor(self._thread, ray_door.find, DESK, self._namespace)
         await asyncio.wait((self._looking,))
         self._actor = self._looking.result()
         if self._actor is None:
-            raise Unreachable(f"there is no {self._name} yet")
+            raise Unreachable(f"there is no {self._part} yet")
         return self._actor
 
 
@@ -68,7 +68,7 @@ class FarCoordinator:
     """`protocol.Coordinator` by messages."""
 
     def __init__(self, namespace: str) -> None:
-        self._ask = Line(DESK, namespace, DESK_S).ask
+        self._ask = Line("coordinator", namespace, COORDINATOR_S).ask
 
     async def begin(self, round: str) -> None:
         await self._ask("begin", round)
@@ -112,7 +112,7 @@ class FarBudget:
     """`protocol.RateBudget` by messages. `missed` is awaited where the driver's question had no answer."""
 
     def __init__(self, namespace: str, missed: Callable[[], Awaitable[None]] = _nothing) -> None:
-        self._ask = Line(TILL, namespace, TILL_S).ask
+        self._ask = Line("budget", namespace, BUDGET_S).ask
         self.missed = missed
 
     async def reserve(self, worker: str, asks: Sequence[Ask], moment: Moment | None = None) -> Grants:

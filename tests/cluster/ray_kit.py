@@ -52,7 +52,7 @@ def of_ray(home: Path | str) -> dict[int, str]:
 
 
 def actors(home: Path | str, kind: str) -> list[int]:
-    """The pids of the actors of a kind (Hand, Desk, Till)."""
+    """The pids of the actors of a kind (Hand, Desk)."""
     return [pid for pid, text in of_ray(home).items() if text.startswith(f"ray::{kind}")]
 
 

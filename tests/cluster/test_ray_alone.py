@@ -1,7 +1,7 @@
 """A crawl on Ray that no driver comes back to, in made-up time."""
 
-import asyncio
 import importlib.util
+import inspect
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ if importlib.util.find_spec("ray") is None:
     pytest.skip("the extra [ray] is not installed", allow_module_level=True)
 
 from crawler.cluster import ray_actors
-from crawler.cluster.ray_actors import ALONE_S, Desk, Plan
+from crawler.cluster.ray_actors import ALONE_S, Desk, Hand, Plan
 from crawler.settings import Settings
 
 
@@ -24,19 +24,26 @@ def test_after_an_hour_without_a_driver_the_crew_ends_itself(tmp_path: Path, mon
     settings = Settings.model_validate({"output": {"dir": str(tmp_path / "out")}})
     desk = Desk(Plan(settings, "none", "crawler-x", "", "digest"))
 
-    async def at(moment: float, *, driver: bool = False) -> list[str]:
+    def at(moment: float, *, driver: bool = False) -> list[str]:
         nonlocal now
         now = moment
         if driver:
-            await desk.pulse("driver", "here")
-        await desk.ask("lease", ("w", 1))
+            desk.pulse("driver", "here")
+        desk.coordinator("lease", ("w", 1))
         return ended
 
-    async def main() -> None:
-        assert ALONE_S == 3600
-        assert await at(1000 + 3599) == []
-        assert await at(1000 + 3600, driver=True) == []
-        assert await at(1000 + 2 * 3600) == []
-        assert await at(1000 + 2 * 3600 + 1) == ["crawler-x"]
+    assert ALONE_S == 3600
+    assert at(1000 + 3599) == []
+    assert at(1000 + 3600, driver=True) == []
+    assert at(1000 + 2 * 3600) == []
+    assert at(1000 + 2 * 3600 + 1) == ["crawler-x"]
 
-    asyncio.run(main())
+
+@pytest.mark.parametrize("kind", [Desk, Hand])
+def test_nothing_that_ray_calls_is_async(kind: type) -> None:
+    """One such function, called or not, and Ray runs all of an actor in loops: half as much again for a message, and a
+    worker's main thread is no more its own."""
+    members = [member for _, member in inspect.getmembers(kind) if inspect.isfunction(member)]
+    assert members
+    assert not [member for member in members if inspect.iscoroutinefunction(member)]
+    assert not [member for member in members if inspect.isasyncgenfunction(member)]

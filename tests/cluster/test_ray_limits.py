@@ -20,15 +20,15 @@ def said(root: Path) -> dict[str, int]:
 
 
 def test_a_day_over_the_death_of_all_its_keepers(tmp_path: Path, short: Path) -> None:
-    """The budget, a worker and the command are killed; the same command, told not to wait, ends with code 6. No host
-    was asked for more than its day, and the log says no less than it was asked for."""
+    """The budget (and with it the coordinator), a worker and the command are killed; the same command, told not to
+    wait, ends with code 6. No host was asked for more than its day, and the log says no less than it was asked for."""
     day, ids, root = 120, list(range(800_000, 800_600)), tmp_path / "out"
     with far_origin(tmp_path, seed=12) as origin:
         config = config_of(tmp_path, origin, ids, f"{TWO}[limits.daily]\nrequests = {day}")
         run = start(config)
         try:
             wait_for(lambda: origin.total > 30, 90)
-            kill(actors(short, "Till"))
+            kill(actors(short, "Desk"))
             seen = origin.total
             wait_for(lambda: origin.total > seen + 10)
             kill(actors(short, "Hand")[:1])

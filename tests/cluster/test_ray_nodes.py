@@ -21,9 +21,9 @@ def over(run: Any, config: Path, within_s: float = 240) -> None:
         run.kill()
 
 
-def test_a_node_the_coordinator_the_budget_and_the_driver_are_killed(tmp_path: Path) -> None:
-    """Each by SIGKILL, one after the other, in one crawl on three nodes; the driver is started again and finds the
-    crawl where it was. Every id exactly once, the one budget kept, and no actor left."""
+def test_a_node_coordinator_and_budget_and_the_driver_are_killed(tmp_path: Path) -> None:
+    """Each by SIGKILL, one after the other, in one crawl on three nodes, coordinator and budget twice; the driver is
+    started again and finds the crawl where it was. Every id exactly once, the one budget kept, and no actor left."""
     ids = list(range(200_000, 202_000))
     out = tmp_path / "out"
     with far_origin(tmp_path, seed=6) as origin, nodes(3) as ray:
@@ -37,7 +37,7 @@ def test_a_node_the_coordinator_the_budget_and_the_driver_are_killed(tmp_path: P
             kill(actors(ray.home, "Desk"))
             seen = origin.total
             wait_for(lambda: origin.total > seen + 200)
-            kill(actors(ray.home, "Till"))
+            kill(actors(ray.home, "Desk"))  # once more
             ray.start_at([("127.0.0.5", ())])
             wait_for(lambda: len(actors(ray.home, "Hand")) == 3)  # a node that comes gets a worker
         finally:

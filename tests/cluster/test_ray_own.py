@@ -27,7 +27,7 @@ def test_the_driver_is_killed_and_run_again(tmp_path: Path, short: Path) -> None
         finally:
             run.kill()
         run.wait()
-        wait_for(lambda: not any(actors(short, kind) for kind in ("Hand", "Desk", "Till")), 10)
+        wait_for(lambda: not any(actors(short, kind) for kind in ("Hand", "Desk")), 10)
         seen = origin.total
         left = list(short.iterdir())
         assert len(left) == 1
