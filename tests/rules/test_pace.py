@@ -188,6 +188,26 @@ def test_the_learner_is_told_of_what_goes_out(how: str) -> None:
         assert quiet.rate == quiet.budget
 
 
+@pytest.mark.parametrize("refused_at", [None, 4.25, 60.0])
+def test_many_that_went_out_are_told_as_one_by_one(refused_at: float | None) -> None:
+    """The same is learnt from them, before a refusal and after it; without learning they are nothing."""
+    times = [n / 4 for n in range(4, 200)]
+    one, all_at_once, quiet = pace(10, adaptive=True), pace(10, adaptive=True), pace(10, adaptive=False)
+    for p in (one, all_at_once):
+        if refused_at is not None:
+            p.refused(refused_at, refused_at, None, "429")
+    for at in times:
+        one.sent(at)
+    all_at_once.sent_all(times)
+    quiet.sent_all(times)
+    for p in (one, all_at_once):
+        p.clean(100, 100)
+    told = [p.refused(200, 200, None, "429") for p in (one, all_at_once)]
+    assert told[0] == told[1]
+    assert one.memory(200) == all_at_once.memory(200)
+    assert quiet.refused(200, 200, None, "429") == Change(10, 201, "429")
+
+
 def test_pauses_grow_to_the_cap_and_stay_finite() -> None:
     """However many refusals in a row."""
     p, now = pace(cap_s=40), 1.0
