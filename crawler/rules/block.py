@@ -72,7 +72,7 @@ class Block(NamedTuple):
         described = chain.from_iterable(map(repeat, self.works, counts))
         due = set(zip(described, map(_PAGE, chain.from_iterable(self.images)), strict=True))
         whole = set(self.works)
-        if kinds != {int} or len(pairs) < len(ids) or len(due) < sum(counts) or len(whole) < len(self.works):
+        if kinds != {int} or len(pairs) < len(ids) or len(due) < sum(counts):
             return set()
         whole.difference_update(map(itemgetter(0), pairs ^ due))
         return whole
