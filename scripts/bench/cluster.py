@@ -163,11 +163,11 @@ def messages(args: argparse.Namespace) -> None:
     async def run(crew: Crew) -> None:
         await crew.introduce({})
         await crew.coordinator.view()
-        pids = {text[5:9]: pid for pid, text in marked("RAY_").items() if text.startswith(("ray::Desk", "ray::Till"))}
+        desk = next(pid for pid, text in marked("RAY_").items() if text.startswith("ray::Desk"))
         print("| message | at once | round trip ms | a second | CPU µs of the receiver |")
         print("| --- | --- | --- | --- | --- |")
-        await desk_messages(crew, pids["Desk"], folder, args.items)
-        await till_messages(crew, pids["Till"])
+        await desk_messages(crew, desk, folder, args.items)
+        await till_messages(crew, desk)
 
     try:
         with ray_door.own(2):
@@ -266,7 +266,7 @@ def job_of(base: Path, name: str, origin: Origin, args: argparse.Namespace) -> t
 # ------------------------------------------------------------------------------------------- crawl
 
 
-KINDS = {"ray::Hand": "workers", "ray::Desk": "coordinator", "ray::Till": "budget"}
+KINDS = {"ray::Hand": "workers", "ray::Desk": "coordinator and budget"}
 
 
 def kind_of(pid: int, text: str, drivers: set[int]) -> str:
@@ -385,7 +385,7 @@ def crawl(args: argparse.Namespace) -> None:
         head.terminate()
         head.wait()
         shutil.rmtree(base, ignore_errors=True)
-    parts = ("workers", "driver", "coordinator", "budget", "Ray itself")
+    parts = ("workers", "driver", "coordinator and budget", "Ray itself")
     print(f"| | CPU µs/image | × one process | first image after s | images/s | {' | '.join(parts)} |")
     print("| --- " * (5 + len(parts)) + "|")
     alone = [sum(one.costs.values()) for one in found["one process"]]
