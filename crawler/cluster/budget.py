@@ -41,12 +41,27 @@ FREE_S = 2.0
 PROBE_S = 30.0
 """A worker that was to ask a host that refused, and says nothing of it for so long, is given up."""
 BATCH_MAX = 1000
+_SERIES = 3
+"""What was saved up goes at once, and the next turn comes when it comes: from then on distances are equal."""
 _POLL_S, _POLL_MAX_S = 0.05, 5.0
 _ASKING_S = 2.0
 """Who asked a host within so long shares it."""
 _HOSTS_MAX, _WORKERS_MAX = 4096, 10_000
 _HOSTS_SHOWN = 100
 _EVENTS_MAX = 10_000
+
+
+def _evenly(pace: Pace, first: float, most: int, now: float) -> tuple[int, float, float]:
+    """Reserve turns from `first` on while their distances are equal: how many, how far apart, when the last one is."""
+    last, count, spacing = pace.reserve(first), 1, 0.0
+    while count < most:
+        at = max(now, pace.ready)
+        if at > now + AHEAD_S or (count > 1 and abs(at - last - spacing) > 1e-6):
+            break
+        spacing = at - last if count == 1 else spacing
+        last = pace.reserve(at)
+        count += 1
+    return count, spacing, last
 
 
 def life(rate: float, burst: int) -> float:
@@ -213,24 +228,23 @@ class Budget:
         return Grant(wanted, 0.0, 0.0, FREE_S, 0.0, host.pace.budget)
 
     def _batch(self, host: _Host, wanted: int, sharing: int, now: float) -> Grant:
-        """Turns within AHEAD_S, at equal distances; fewer than wanted where others share the host."""
+        """Turns within AHEAD_S; fewer than wanted where others share the host."""
         pace = host.pace
         first = max(now, pace.ready, host.quiet_until)
         if first > now + AHEAD_S:
             return Grant(0, host.come_back(now, first - AHEAD_S), 0.0, 0.0, pace.rate, pace.budget)
         most = max(1, min(wanted, math.ceil(pace.rate * AHEAD_S / sharing), BATCH_MAX))
-        last = pace.reserve(first)
-        spacing, count = 0.0, 1
-        while count < most:
-            at = max(now, pace.ready)
-            if at > now + AHEAD_S or (count > 1 and abs(at - last - spacing) > 1e-6):
-                break
-            spacing = at - last if count == 1 else spacing
-            last = pace.reserve(at)
-            count += 1
         life_s = life(pace.budget or pace.rate, host.burst)
-        host.dead_at = max(host.dead_at, last + life_s)
-        return Grant(count, first - now, spacing, life_s, pace.rate, pace.budget)
+        series: list[Grant] = []
+        while most > 0 and len(series) < _SERIES and first <= now + AHEAD_S:
+            count, spacing, last = _evenly(pace, first, most, now)
+            series.append(Grant(count, first - now, spacing, life_s, pace.rate, pace.budget))
+            host.dead_at = max(host.dead_at, last + life_s)
+            most, first = most - count, max(now, pace.ready)
+        grant = series.pop()
+        while series:
+            grant = replace(series.pop(), then=grant)
+        return grant
 
     def _probe(self, host: _Host, worker: str, now: float) -> Grant:
         """The turn of the one who asks whether a host still refuses."""

@@ -353,8 +353,7 @@ class PermitPace:
             self._quick_until = min(now + grant.life_s / 2, self._free_until)
         else:
             self._probing = self._probing or grant.probing
-            uses = [clock.use(at + n * grant.spacing_s, grant.life_s, now) for n in range(grant.count)]
-            self._slots.extend(uses)
+            self._slots.extend([clock.use(moment.at + delay_s, life_s, now) for delay_s, life_s in grant.turns()])
             self._low = (len(self._slots) + 1) // 2
             self._prune(now)
         if self._waiter is not None:

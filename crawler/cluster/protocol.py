@@ -5,7 +5,7 @@ Every message may arrive twice, late, or never. Times are seconds from the momen
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -239,7 +239,8 @@ class Grant:
 
     `rate`: the working rate of the whole cluster; where it is 0 there is no limit, and any number may be sent until
     `life_s` if `count` is not 0. `budget`: the configured rate; `limit`: the host's own, where known. `blocked_s`: how
-    long the host is blocked; `probing`: it refused, `blocks` times by now, and is asked by one at a time.
+    long the host is blocked; `probing`: it refused, `blocks` times by now, and is asked by one at a time. `then`: more
+    of them, at another distance.
     """
 
     count: int
@@ -253,6 +254,14 @@ class Grant:
     probing: bool = False
     blocks: int = 0
     portion: Portion | None = None
+    then: Grant | None = None
+
+    def turns(self) -> Iterator[tuple[float, float]]:
+        """Each request: how long after the budget said so, and how late it may be; seconds."""
+        for n in range(self.count):
+            yield self.delay_s + n * self.spacing_s, self.life_s
+        if self.then is not None:
+            yield from self.then.turns()
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,6 +194,27 @@ def test_a_budget_that_was_told_of_a_limit_starts_below_it() -> None:
     run_virtual(main())
 
 
+def test_what_was_saved_up_does_not_cut_a_grant_short() -> None:
+    """Who wants many, after a pause, gets what was saved up and all that comes within a second, in one answer: at the
+    times at which one pace alone would let them go."""
+
+    async def main() -> None:
+        one = budget(limits_of(50, burst=5), fresh=True)
+        await one.reserve("w", [Ask("a.test", "images", 60)])
+        for _ in range(20):
+            await asyncio.sleep(1.033)
+            answer = await one.reserve("w", [Ask("a.test", "images", 40)])
+            turns = [delay for delay, _ in answer.grants[0].turns()]
+            assert len(turns) == 40
+            assert turns == sorted(turns)
+            assert [
+                later - soon for soon, later in zip(turns, turns[6:], strict=False) if later - soon < 1.99 / 50
+            ] == []
+            assert turns[-1] <= 40 / 50
+
+    run_virtual(main())
+
+
 def test_events_are_given_until_they_are_acknowledged() -> None:
     """Asked again, a budget tells again; acknowledged, no more; another budget's numbers acknowledge nothing."""
 
