@@ -52,7 +52,6 @@ bench_origin.FIRST_PORT = 21_000 + os.getpid() % 1000 * 10
 TICKS = os.sysconf("SC_CLK_TCK")
 TRIP_S = 0.002  # a message of Ray, there and back
 PUNCH_HOLE, KEEP_SIZE = 2, 1
-IMAGES = 20_000
 LIBC = ctypes.CDLL(None)
 LIBC.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_long, ctypes.c_long]
 
@@ -404,7 +403,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("messages", "count", "crawl"))
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--images", type=int, default=IMAGES)
+    parser.add_argument("--images", type=int, default=20_000)
     parser.add_argument("--items", type=int, default=200, help="works in a shard, for the table of messages")
     parser.add_argument("--rate", type=float, default=0, help="of images and metadata a second, to count messages")
     parser.add_argument("--size", choices=list(SIZES), default="300 KB")
